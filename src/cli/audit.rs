@@ -25,7 +25,7 @@ const LIST: &str = "list";
 pub struct Audit {
     /// Location of the client: a subnet ID, a site ID, `outside` or an IP address; can be repeated [default:
     /// every subnet and site]
-    #[arg(long, short, value_name = "PLACE")]
+    #[arg(long, short, value_name = "LOCATION")]
     from: Vec<String>,
     /// Resolver to query: a VPC ID, an inbound endpoint ID or `public` [default: that of each location]
     #[arg(long, value_name = "RESOLVER")]
@@ -42,10 +42,10 @@ pub struct Audit {
     types: Types,
     /// Show only rows that match one of these keywords: a verdict, reach, path class, or code of a reason or
     /// suggestion
-    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    #[arg(long, value_name = "KEYWORD,…", value_delimiter = ',')]
     only: Vec<Keyword>,
     /// Exit with status 1 if any row, or the verdict of a bundle, matches one of these keywords
-    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    #[arg(long, value_name = "KEYWORD,…", value_delimiter = ',')]
     fail_on: Vec<Keyword>,
     /// Count rows without showing them
     #[arg(long)]

@@ -26,13 +26,13 @@ pub struct Explain {
     record_type: RecordType,
     /// Location of the client: a subnet ID, a site ID, `outside` or an IP address [default: the first private
     /// subnet of the lab]
-    #[arg(long, short, value_name = "PLACE")]
+    #[arg(long, short, value_name = "LOCATION")]
     from: Option<String>,
     /// Resolver to query: a VPC ID, an inbound endpoint ID or `public` [default: that of the location]
     #[arg(long, value_name = "RESOLVER")]
     view: Option<String>,
     /// Random number for the selection of weighted records
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long = "draw", value_name = "N", default_value_t = 0)]
     random: u64,
     /// Explain only the path to this address, without a name
     #[arg(long, value_name = "IP", conflicts_with_all = ["name", "names"])]

@@ -1,8 +1,8 @@
-//! A file's text to documents: what one call of the AWS CLI printed.
+//! Splitting of a file into documents, the JSON output of single AWS CLI commands.
 //!
 //! ```text
-//!  file ──► JSON values (one, several after each other, or a list of pages) ──► documents
-//!              └─► no JSON, an error's text, nothing at all ──► mistakes, each with its place
+//!  file ──► JSON values (one, several in sequence, or a list of pages) ──► documents
+//!              └─► not JSON, output of a failed command, or empty ──► errors with locations
 //! ```
 
 use std::ops::Range;
@@ -10,73 +10,74 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::folder::File;
+use super::directory::File;
 
-/// How the AWS CLI tells of a failed call.
+/// The start of the message that the AWS CLI prints for a failed API call.
 const ERROR_PREFIX: &str = "An error occurred (";
 
-/// How much of an error's text is told, in characters.
+/// The maximum length, in characters, of quoted error output.
 const MAX_ERROR_CHARS: usize = 200;
 
-/// How deep lists of pages may lie in lists.
+/// The maximum nesting depth of lists of pages.
 const MAX_NESTED_PAGES: usize = 8;
 
-/// What one call printed, or one page of it.
+/// The output of one command, or one page of it.
 pub struct Document<'f> {
-    /// The file it stands in, by its number.
+    /// The index of its file.
     pub file: usize,
-    /// Where it stands in the file.
+    /// Its byte range in the file, as far as diagnostics show it.
     pub at: Range<usize>,
-    /// Its top-level keys with their values, in their order.
+    /// Its top-level members, in document order.
     pub members: Vec<Member<'f>>,
-    /// Whether it stands in a list, as pages do.
+    /// Whether it is an element of a list, as pages are.
     pub is_in_list: bool,
 }
 
 impl<'f> Document<'f> {
-    /// What stands under a top-level key.
+    /// Returns the value of a top-level key.
     pub fn get(&self, key: &str) -> Option<&RawJson<'f>> {
         self.members.iter().find(|member| member.key == key).map(|member| &member.value)
     }
 }
 
-/// A top-level key of a document.
+/// A top-level member of a document.
 pub struct Member<'f> {
     /// The key.
     pub key: String,
-    /// Its value as written.
+    /// The unparsed value.
     pub value: RawJson<'f>,
 }
 
-/// A JSON value as written, with its place.
+/// An unparsed JSON value with its location.
 #[derive(Clone)]
 pub struct RawJson<'f> {
-    /// Its text.
+    /// The JSON text.
     pub text: &'f str,
-    /// Where it begins in its file.
+    /// The byte offset of the text in its file.
     pub start: usize,
 }
 
 impl<'f> RawJson<'f> {
-    /// A value that was read out of `whole`, which begins in its file at `start`.
+    /// Creates a value from a slice of `whole`, which starts at byte `start` of its file.
     fn within(value: &'f RawValue, whole: &'f str, start: usize) -> Self {
         let text = value.get();
         Self { text, start: start + (text.as_ptr() as usize - whole.as_ptr() as usize) }
     }
 
-    /// Where it stands in its file.
+    /// Returns the byte range of its first line in the file.
     pub fn range(&self) -> Range<usize> {
-        // The first line says which one it is.
+        // The first line is enough to recognise the value in a diagnostic.
         let first_line = self.text.find('\n').unwrap_or(self.text.len());
         self.start..self.start + first_line.max(1)
     }
 
-    /// Whether it is an object.
+    /// Returns whether it is an object.
     pub fn is_object(&self) -> bool {
         self.text.starts_with('{')
     }
 
-    /// The items of a list; `None` for what is no list. Some tools write `null` for an empty one.
+    /// Returns the elements of an array, or `None` if it is not an array. `null` counts as an empty array,
+    /// since some tools write it as such.
     pub fn items(&self) -> Option<Vec<Self>> {
         if self.text == "null" {
             return Some(Vec::new());
@@ -85,7 +86,7 @@ impl<'f> RawJson<'f> {
         Some(items.into_iter().map(|item| Self::within(item, self.text, self.start)).collect())
     }
 
-    /// The members of an object; `None` for what is no object.
+    /// Returns the members of an object, or `None` if it is not an object.
     pub fn members(&self) -> Option<Vec<Member<'f>>> {
         let Members(members) = serde_json::from_str(self.text).ok()?;
         let member = |(key, value)| Member { key, value: Self::within(value, self.text, self.start) };
@@ -93,7 +94,7 @@ impl<'f> RawJson<'f> {
     }
 }
 
-/// The members of an object in their order, values as written.
+/// The members of an object in document order, with unparsed values.
 struct Members<'f>(Vec<(String, &'f RawValue)>);
 
 impl<'de: 'f, 'f> Deserialize<'de> for Members<'f> {
@@ -118,155 +119,158 @@ impl<'de: 'f, 'f> Deserialize<'de> for Members<'f> {
     }
 }
 
-/// Something wrong with a file, where it stands.
+/// An error in a file.
 pub struct DocumentError {
-    /// The file, by its number.
+    /// The index of the file.
     pub file: usize,
-    /// Where in it.
+    /// The byte range in the file.
     pub at: Range<usize>,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
-/// What a file is.
+/// The contents of a file.
 pub enum Contents<'f> {
-    /// Documents, in their order.
+    /// Documents in file order.
     Documents(Vec<Document<'f>>),
-    /// Nothing that the AWS CLI prints as JSON, such as a readme.
+    /// Something other than JSON output of the AWS CLI, such as a README.
     Other,
-    /// It should be documents and is not.
+    /// A file that should contain documents, but is invalid.
     Invalid(DocumentError),
 }
 
-/// Reads the documents of a file.
-pub fn read(file: &File, number: usize) -> Contents<'_> {
+/// Reads the documents of a file. `index` is the index of the file.
+pub fn read(file: &File, index: usize) -> Contents<'_> {
     let extension = file.path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_meant = matches!(extension.as_str(), "" | "json");
-    let wrong = |at: Range<usize>, message: &str, help: Option<&str>| {
+    let is_expected_json = matches!(extension.as_str(), "" | "json");
+    let invalid = |at: Range<usize>, message: &str, help: Option<&str>| {
         let (message, help) = (message.to_owned(), help.map(str::to_owned));
-        Contents::Invalid(DocumentError { file: number, at, message, help })
+        Contents::Invalid(DocumentError { file: index, at, message, help })
     };
     let text = file.text.as_str();
     if !file.is_text {
-        let help = "documents are text in UTF-8, or in UTF-16 with its mark";
-        return if is_meant {
-            wrong(text.len()..text.len(), "from here on this is no text", Some(help))
+        let help = "save the file as UTF-8, or as UTF-16 with a byte order mark";
+        return if is_expected_json {
+            invalid(text.len()..text.len(), "invalid UTF-8 or UTF-16 text", Some(help))
         } else {
             Contents::Other
         };
     }
-    // A mark of the order of octets, which some editors and shells write.
-    let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let trimmed = text[skipped..].trim_start();
+    // A byte order mark, which some editors and shells write.
+    let bom_len = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let trimmed = text[bom_len..].trim_start();
     let start = text.len() - trimmed.len();
     if trimmed.is_empty() {
-        let help = "a call that failed leaves one: make it again and read what it says on standard error";
-        return if is_meant { wrong(0..0, "this file is empty", Some(help)) } else { Contents::Other };
+        let help = "run the command again and check its standard error: a failed command leaves an empty file";
+        return if is_expected_json { invalid(0..0, "empty file", Some(help)) } else { Contents::Other };
     }
     if let Some(line) = text.lines().find(|line| line.contains(ERROR_PREFIX)) {
-        let begins_so = trimmed.starts_with(line.trim()) || !trimmed.starts_with(['{', '[']);
-        if begins_so {
+        // The message may also be part of a JSON value, such as a description.
+        let is_error_output = trimmed.starts_with(line.trim()) || !trimmed.starts_with(['{', '[']);
+        if is_error_output {
             return Contents::Invalid(failed_call_error(
                 line,
                 line.as_ptr() as usize - text.as_ptr() as usize,
-                number,
+                index,
             ));
         }
     }
     if !trimmed.starts_with(['{', '[']) {
-        let help = "documents are what `aws … --output json` prints";
-        return if is_meant {
-            wrong(start..start + 1, "this is no JSON", Some(help))
+        let help = "use the output of `aws … --output json`";
+        return if is_expected_json {
+            invalid(start..start + 1, "invalid JSON", Some(help))
         } else {
             Contents::Other
         };
     }
-    match documents(trimmed, start, number) {
+    match parse_documents(trimmed, start, index) {
         Ok(documents) => Contents::Documents(documents),
-        Err(mistake) => Contents::Invalid(mistake),
+        Err(error) => Contents::Invalid(error),
     }
 }
 
-/// A line that the AWS CLI tells of a failed call, which begins in its file at `start`.
+/// Creates the error for a line that the AWS CLI printed for a failed call. The line starts at byte `start`
+/// of its file.
 fn failed_call_error(line: &str, start: usize, file: usize) -> DocumentError {
-    let message = format!("this is an error's text and no document: {}", line.trim());
+    let message = format!("output of a failed command: {}", line.trim());
     DocumentError { file, at: start..start + line.len(), message, help: Some(failed_call_help(line).to_owned()) }
 }
 
-/// What to do about a call that failed.
-fn failed_call_help(told: &str) -> &'static str {
-    if told.contains("Throttl") || told.contains("RequestLimitExceeded") {
-        "make the call again, later or with AWS_RETRY_MODE=adaptive"
-    } else if told.contains("Unauthorized") || told.contains("AccessDenied") {
-        "make the call with the right to it, or take the file away: the report then says what is missing"
+/// Returns the help for a failed call, by its error message.
+fn failed_call_help(message: &str) -> &'static str {
+    if message.contains("Throttl") || message.contains("RequestLimitExceeded") {
+        "run the command again later, or with `AWS_RETRY_MODE=adaptive`"
+    } else if message.contains("Unauthorized") || message.contains("AccessDenied") {
+        "run the command with the required permission, or remove the file: the report then lists what is missing"
     } else {
-        "make the call again, or take the file away: the report then says what is missing"
+        "run the command again, or remove the file: the report then lists what is missing"
     }
 }
 
-/// The documents of a text that begins in its file at `start`.
-fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>, DocumentError> {
-    let mut found = Vec::new();
+/// Parses the documents of a text that starts at byte `start` of its file.
+fn parse_documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>, DocumentError> {
+    let mut documents = Vec::new();
     for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         match value {
-            Ok(value) => collect_documents(RawJson::within(value, text, start), file, 0, &mut found)?,
+            Ok(value) => collect_documents(RawJson::within(value, text, start), file, 0, &mut documents)?,
             Err(error) => {
                 let at = start + byte_offset(text, error.line(), error.column());
                 let rest = text.get(at - start..).unwrap_or_default();
-                // Both of what a call told may have gone into the file.
+                // Standard output and standard error may have been redirected to the same file.
                 if let Some(line) = rest.lines().next().filter(|line| line.starts_with(ERROR_PREFIX)) {
                     return Err(failed_call_error(line, at, file));
                 }
-                let cut = error.is_eof();
-                let told = error.to_string();
-                let told = told.split(" at line ").next().unwrap_or_default();
-                let message = if cut {
-                    format!("the document ends too early: {told}")
+                let is_truncated = error.is_eof();
+                let reason = error.to_string();
+                let reason = reason.split(" at line ").next().unwrap_or_default();
+                let message = if is_truncated {
+                    format!("unexpected end of document: {reason}")
                 } else {
-                    format!("this is no JSON: {told}")
+                    format!("invalid JSON: {reason}")
                 };
-                let help = cut.then(|| "the call was cut off while it was written: make it again".to_owned());
+                let help = is_truncated.then(|| "run the command again: its output is incomplete".to_owned());
                 return Err(DocumentError { file, at: at..at + 1, message, help });
             }
         }
     }
-    Ok(found)
+    Ok(documents)
 }
 
-/// Takes a value as a document, or as a list of pages.
+/// Adds a value to `documents`: an object as a document, an array as a list of pages.
 fn collect_documents<'f>(
     value: RawJson<'f>,
     file: usize,
     depth: usize,
-    found: &mut Vec<Document<'f>>,
+    documents: &mut Vec<Document<'f>>,
 ) -> Result<(), DocumentError> {
     if let Some(pages) = value.items().filter(|_| depth < MAX_NESTED_PAGES) {
-        return pages.into_iter().try_for_each(|page| collect_documents(page, file, depth + 1, found));
+        return pages.into_iter().try_for_each(|page| collect_documents(page, file, depth + 1, documents));
     }
     let at = value.range();
     let Some(members) = value.members() else {
-        let message = "a document is an object, and this is none".to_owned();
-        let help = "documents are what `aws … --output json` prints without `--query`".to_owned();
+        let message = "expected a JSON object".to_owned();
+        let help = "use the output of `aws … --output json` without `--query`".to_owned();
         return Err(DocumentError { file, at, message, help: Some(help) });
     };
-    let tells_an_error = |member: &&Member<'_>| {
-        let says_nothing = || member.value.items().is_some_and(|all| all.is_empty());
-        matches!(member.key.as_str(), "Error" | "Errors" | "__type") && !says_nothing()
+    let is_error = |member: &&Member<'_>| {
+        // Some successful commands print an empty list of errors.
+        let is_empty = || member.value.items().is_some_and(|all| all.is_empty());
+        matches!(member.key.as_str(), "Error" | "Errors" | "__type") && !is_empty()
     };
-    if let Some(error) = members.iter().find(tells_an_error) {
-        let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let told: String = told.chars().take(MAX_ERROR_CHARS).collect();
-        let message = format!("this is an error's text and no document: {told}");
-        let help = failed_call_help(&told).to_owned();
+    if let Some(error) = members.iter().find(is_error) {
+        let output = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let output: String = output.chars().take(MAX_ERROR_CHARS).collect();
+        let message = format!("output of a failed command: {output}");
+        let help = failed_call_help(&output).to_owned();
         return Err(DocumentError { file, at: error.value.range(), message, help: Some(help) });
     }
-    found.push(Document { file, at, members, is_in_list: depth > 0 });
+    documents.push(Document { file, at, members, is_in_list: depth > 0 });
     Ok(())
 }
 
-/// The octet that a line and a column of serde_json stand for.
+/// Converts a line and column reported by serde_json to a byte offset.
 fn byte_offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (before + column.saturating_sub(1)).min(text.len())

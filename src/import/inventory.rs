@@ -1,4 +1,4 @@
-//! Everything that the documents hold, as typed objects.
+//! The objects of all documents, as typed values.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -27,13 +27,13 @@ use super::objects::transit::{
     TransitGatewayVpcAttachment,
 };
 
-/// Everything that the documents hold.
+/// The objects of all documents.
 #[derive(Default)]
 pub struct Inventory {
     pub vpcs: Vec<ReadObject<Vpc>>,
-    /// `enableDnsSupport` and `enableDnsHostnames` of a VPC.
+    /// The DNS attributes of VPCs, by VPC id.
     pub attributes: BTreeMap<String, VpcAttribute>,
-    /// Where they are told, by the VPC's id.
+    /// The locations of these attributes, by VPC id.
     pub attribute_locations: BTreeMap<String, Vec<SourceLocation>>,
     pub subnets: Vec<ReadObject<Subnet>>,
     pub route_tables: Vec<ReadObject<RouteTable>>,
@@ -50,7 +50,8 @@ pub struct Inventory {
     pub security_group_rules: Vec<ReadObject<SecurityGroupRule>>,
     pub network_acls: Vec<ReadObject<NetworkAcl>>,
     pub prefix_lists: Vec<ReadObject<PrefixList>>,
-    /// The entries of prefix lists, by the list's id and the region that a folder above them is named after.
+    /// The entries of prefix lists, by the id of the list and the region that a parent directory is named
+    /// after. The ids of AWS-managed prefix lists are unique only within a region.
     pub prefix_list_entries: BTreeMap<(String, Option<String>), Vec<LocatedItem<PrefixListEntry>>>,
     pub peerings: Vec<ReadObject<VpcPeeringConnection>>,
     pub dhcp_options: Vec<ReadObject<DhcpOptions>>,
@@ -59,7 +60,7 @@ pub struct Inventory {
     pub vpc_attachments: Vec<ReadObject<TransitGatewayVpcAttachment>>,
     pub peering_attachments: Vec<ReadObject<TransitGatewayPeeringAttachment>>,
     pub transit_route_tables: Vec<ReadObject<TransitGatewayRouteTable>>,
-    /// The routes, associations and propagations of transit gateways' route tables, by the table's id.
+    /// The routes, associations and propagations of transit gateway route tables, by the id of the table.
     pub transit_routes: BTreeMap<String, Vec<LocatedItem<TransitGatewayRoute>>>,
     pub transit_associations: BTreeMap<String, Vec<LocatedItem<RouteAttachment>>>,
     pub transit_propagations: BTreeMap<String, Vec<LocatedItem<RouteAttachment>>>,
@@ -71,34 +72,34 @@ pub struct Inventory {
     pub direct_connect_associations: Vec<ReadObject<DirectConnectGatewayAssociation>>,
     pub virtual_interfaces: Vec<ReadObject<VirtualInterface>>,
     pub hosted_zones: Vec<ReadObject<HostedZone>>,
-    /// The VPCs of hosted zones, by the zone's id.
+    /// The VPCs of hosted zones, by the id of the zone.
     pub zone_vpcs: BTreeMap<String, Vec<LocatedItem<ZoneVpc>>>,
-    /// Record sets, a document each, with the file that holds them.
+    /// The record sets, grouped by document.
     pub record_sets: Vec<RecordSets>,
     pub health_checks: Vec<ReadObject<HealthCheck>>,
-    /// What the checkers of a health check observed, by its id.
+    /// The observations of health checkers, by the id of the health check.
     pub health_observations: BTreeMap<String, Vec<LocatedItem<HealthCheckObservation>>>,
     pub resolver_rules: Vec<ReadObject<ResolverRule>>,
     pub rule_associations: Vec<ReadObject<ResolverRuleAssociation>>,
     pub resolver_endpoints: Vec<ReadObject<ResolverEndpoint>>,
-    /// The addresses of resolver endpoints, by the endpoint's id.
+    /// The addresses of resolver endpoints, by the id of the endpoint.
     pub resolver_addresses: BTreeMap<String, Vec<LocatedItem<ResolverAddress>>>,
     pub resolver_configs: Vec<ReadObject<ResolverConfig>>,
     pub profiles: Vec<ReadObject<Profile>>,
     pub profile_associations: Vec<ReadObject<ProfileAssociation>>,
     pub profile_resources: Vec<ReadObject<ProfileResourceAssociation>>,
     pub service_networks: Vec<ReadObject<ServiceNetworkVpcAssociation>>,
-    /// The keys of the documents that were read, empty lists too.
+    /// The top-level keys of all documents, including those of empty lists.
     pub document_keys: HashSet<String>,
-    /// The account that made the calls.
+    /// The account that ran the commands.
     pub caller_account: Option<String>,
 }
 
-/// An object, and what is known of where it comes from.
+/// An object and the file it was read from.
 pub struct ReadObject<T> {
     /// The object.
     pub object: T,
-    /// The file it stands in, by its number.
+    /// The index of the file.
     pub file: usize,
 }
 
@@ -110,14 +111,14 @@ impl<T> std::ops::Deref for ReadObject<T> {
     }
 }
 
-/// The record sets of one document, which does not say what zone they are of.
+/// The record sets of one document. The document does not state the zone.
 pub struct RecordSets {
-    /// The file, by its number.
+    /// The index of the file.
     pub file: usize,
-    /// Where the document stands.
+    /// The byte range of the document.
     pub at: std::ops::Range<usize>,
     /// The record sets.
     pub sets: Vec<LocatedItem<ResourceRecordSet>>,
-    /// The zone they are of, once it is found.
+    /// The id of the zone, once determined.
     pub zone: Option<String>,
 }

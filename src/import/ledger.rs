@@ -1,49 +1,50 @@
-//! What became of each object: nothing that a document holds may be lost without a word.
+//! The disposition of each object: every object in a document is converted, skipped or reported as
+//! unsupported, and counted exactly once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::folder::LocationFormatter;
+use super::directory::LocationFormatter;
 use super::report::{Missing, ObjectSummary, ImportReport, Unsupported};
 
-/// Where an object stands: in which file, and where in it.
+/// The location of an object in the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceLocation {
-    /// The file, by its number.
+    /// The index of the file.
     pub file: usize,
-    /// The octet it begins at.
+    /// The byte offset in the file.
     pub at: usize,
 }
 
-/// What became of an object.
+/// What the conversion did with an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Disposition {
-    /// It stands in the text.
+    /// It is part of the configuration.
     Converted,
-    /// It changes no answer, and why.
+    /// It has no effect on answers, for this reason.
     Skipped(String),
-    /// It would change answers, and nobody reads it.
+    /// It might change answers, but cannot be converted, for this reason.
     Unsupported(String),
 }
 
-/// One object's entry.
+/// The entry of one object.
 #[derive(Debug)]
 struct Entry {
-    /// Where it stands.
-    spot: SourceLocation,
-    /// What became of it; `None` so far.
+    /// The location of the object.
+    location: SourceLocation,
+    /// Its disposition, once known.
     disposition: Option<Disposition>,
-    /// Whether its id says which one it is. What has none goes by its place.
+    /// Whether the object has an id. Otherwise the key in [`Ledger::entries`] is derived from the location.
     has_id: bool,
 }
 
-/// Something that a document holds and that has no id, such as a record set. It goes by where it stands.
+/// An object without an id, such as a record set. It is identified by its location.
 #[derive(Clone, Debug)]
 pub struct LocatedItem<T> {
-    /// What it is.
+    /// The object.
     pub object: T,
-    /// Where it stands.
-    pub spot: SourceLocation,
+    /// Its location.
+    pub location: SourceLocation,
 }
 
 impl<T> std::ops::Deref for LocatedItem<T> {
@@ -54,148 +55,150 @@ impl<T> std::ops::Deref for LocatedItem<T> {
     }
 }
 
-/// What kind of object: the key of the documents that hold it.
+/// The kind of an object: the top-level key of its document, such as `Vpcs`.
 type ObjectKind = Cow<'static, str>;
 
-/// The account of all objects.
+/// The dispositions of all objects, and everything else that the report lists.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// The objects by their kind, which is the key of the document, and their id.
+    /// The objects by kind and id.
     entries: BTreeMap<(ObjectKind, String), Entry>,
-    /// More that was told of no object as a whole.
+    /// Unsupported features and ambiguities that concern only part of an object, or no object.
     notes: Vec<(Option<SourceLocation>, String)>,
-    /// Objects that say what others said before.
+    /// The number of repeated objects by kind and file.
     duplicates: BTreeMap<(ObjectKind, usize), usize>,
-    /// What is missing, by the call that supplies it.
+    /// Descriptions of missing objects, by the command that supplies them.
     missing: BTreeMap<String, String>,
 }
 
 impl Ledger {
-    /// Notes that an object was read. False when one of its id was before.
-    pub fn insert(&mut self, kind: impl Into<ObjectKind>, id: &str, spot: SourceLocation) -> bool {
+    /// Adds an object. Returns `false` if an object of this kind and id was added before; it is then counted
+    /// as a duplicate.
+    pub fn insert(&mut self, kind: impl Into<ObjectKind>, id: &str, location: SourceLocation) -> bool {
         let key = (kind.into(), id.to_owned());
         if self.entries.contains_key(&key) {
-            *self.duplicates.entry((key.0, spot.file)).or_default() += 1;
+            *self.duplicates.entry((key.0, location.file)).or_default() += 1;
             return false;
         }
-        self.entries.insert(key, Entry { spot, disposition: None, has_id: true });
+        self.entries.insert(key, Entry { location, disposition: None, has_id: true });
         true
     }
 
-    /// Notes that something without an id was read.
-    pub fn insert_item(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
-        self.entries.insert((kind.into(), item_id(spot)), Entry { spot, disposition: None, has_id: false });
+    /// Adds an object without an id.
+    pub fn insert_item(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
+        self.entries.insert((kind.into(), item_id(location)), Entry { location, disposition: None, has_id: false });
     }
 
-    /// Notes that something without an id stands in the text.
-    pub fn mark_item_converted(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
-        self.mark_converted(kind, &item_id(spot));
+    /// Marks an object without an id as converted.
+    pub fn mark_item_converted(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
+        self.mark_converted(kind, &item_id(location));
     }
 
-    /// Notes that something without an id changes no answer, and why.
+    /// Marks an object without an id as skipped.
     pub fn mark_item_skipped(
         &mut self,
         kind: impl Into<ObjectKind>,
-        spot: SourceLocation,
+        location: SourceLocation,
         why: impl Into<String>,
     ) {
-        self.mark_skipped(kind, &item_id(spot), why);
+        self.mark_skipped(kind, &item_id(location), why);
     }
 
-    /// Notes that something without an id would change answers, and that nobody reads it. `why` says what it is.
+    /// Marks an object without an id as unsupported. `why` must identify the object, since the report has no
+    /// id to show.
     pub fn mark_item_unsupported(
         &mut self,
         kind: impl Into<ObjectKind>,
-        spot: SourceLocation,
+        location: SourceLocation,
         why: impl Into<String>,
     ) {
-        self.mark_unsupported(kind, &item_id(spot), why);
+        self.mark_unsupported(kind, &item_id(location), why);
     }
 
-    /// Notes that an object stands in the text.
+    /// Marks an object as converted.
     pub fn mark_converted(&mut self, kind: impl Into<ObjectKind>, id: &str) {
         self.set_disposition(kind, id, Disposition::Converted);
     }
 
-    /// Notes that an object changes no answer, and why. What stands in the text already stays there.
+    /// Marks an object as skipped. An object that is already marked keeps its disposition.
     pub fn mark_skipped(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
         self.set_disposition(kind, id, Disposition::Skipped(why.into()));
     }
 
-    /// Notes that an object would change answers, and that nobody reads it.
+    /// Marks an object as unsupported.
     pub fn mark_unsupported(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
         self.set_disposition(kind, id, Disposition::Unsupported(why.into()));
     }
 
-    /// The first fate holds, unless the object is written after all.
-    fn set_disposition(&mut self, kind: impl Into<ObjectKind>, id: &str, fate: Disposition) {
+    /// Sets the disposition of an object. The first one takes precedence, except that `Converted` replaces
+    /// any other: a shared object may be skipped in one context and converted in another.
+    fn set_disposition(&mut self, kind: impl Into<ObjectKind>, id: &str, disposition: Disposition) {
         if let Some(entry) = self.entries.get_mut(&(kind.into(), id.to_owned()))
-            && (entry.disposition.is_none() || fate == Disposition::Converted)
+            && (entry.disposition.is_none() || disposition == Disposition::Converted)
         {
-            entry.disposition = Some(fate);
+            entry.disposition = Some(disposition);
         }
     }
 
-    /// Where an object stands.
+    /// Returns the location of an object.
     pub fn location(&self, kind: impl Into<ObjectKind>, id: &str) -> Option<SourceLocation> {
-        self.entries.get(&(kind.into(), id.to_owned())).map(|entry| entry.spot)
+        self.entries.get(&(kind.into(), id.to_owned())).map(|entry| entry.location)
     }
 
-    /// Notes something that would change answers and that nobody reads.
-    pub fn note_unsupported(&mut self, spot: Option<SourceLocation>, message: impl Into<String>) {
-        self.notes.push((spot, message.into()));
+    /// Adds a note about something that might change answers and is not converted.
+    pub fn note_unsupported(&mut self, location: Option<SourceLocation>, message: impl Into<String>) {
+        self.notes.push((location, message.into()));
     }
 
-    /// Notes that something is missing, and the call that supplies it.
+    /// Adds a missing object and the command that supplies it. Only the first description for a command is
+    /// kept.
     pub fn note_missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
         self.missing.entry(call.into()).or_insert_with(|| what.into());
     }
 
-    /// The report.
-    pub fn into_report(self, places: &LocationFormatter<'_>) -> ImportReport {
+    /// Creates the report. Objects without a disposition are counted as skipped.
+    pub fn into_report(self, formatter: &LocationFormatter<'_>) -> ImportReport {
         let mut kinds: BTreeMap<ObjectKind, ObjectSummary> = BTreeMap::new();
-        let mut not_understood: BTreeMap<String, (Option<SourceLocation>, usize)> = BTreeMap::new();
-        let mut told = |message: String, spot: Option<SourceLocation>| {
-            not_understood.entry(message).or_insert((spot, 0)).1 += 1;
+        let mut unsupported: BTreeMap<String, (Option<SourceLocation>, usize)> = BTreeMap::new();
+        let mut add_unsupported = |message: String, location: Option<SourceLocation>| {
+            unsupported.entry(message).or_insert((location, 0)).1 += 1;
         };
         for ((kind, id), entry) in self.entries {
-            let read = kinds.entry(kind).or_default();
-            *read.files.entry(places.file(entry.spot.file)).or_default() += 1;
+            let summary = kinds.entry(kind).or_default();
+            *summary.files.entry(formatter.file(entry.location.file)).or_default() += 1;
             match entry.disposition {
-                Some(Disposition::Converted) => read.converted += 1,
-                Some(Disposition::Skipped(why)) => *read.skipped.entry(why).or_default() += 1,
+                Some(Disposition::Converted) => summary.converted += 1,
+                Some(Disposition::Skipped(why)) => *summary.skipped.entry(why).or_default() += 1,
                 Some(Disposition::Unsupported(why)) => {
-                    read.unsupported += 1;
+                    summary.unsupported += 1;
                     let message = if entry.has_id { format!("{id}: {why}") } else { why };
-                    told(message, Some(entry.spot));
+                    add_unsupported(message, Some(entry.location));
                 }
-                None => {
-                    *read.skipped.entry("nothing that is written refers to it".to_owned()).or_default() += 1
-                }
+                None => *summary.skipped.entry("not referenced".to_owned()).or_default() += 1,
             }
         }
-        for ((kind, number), count) in self.duplicates {
-            let read = kinds.entry(kind).or_default();
-            *read.files.entry(places.file(number)).or_default() += count;
-            *read.skipped.entry("it stands in another document too".to_owned()).or_default() += count;
+        for ((kind, file), count) in self.duplicates {
+            let summary = kinds.entry(kind).or_default();
+            *summary.files.entry(formatter.file(file)).or_default() += count;
+            *summary.skipped.entry("duplicate".to_owned()).or_default() += count;
         }
-        for (spot, message) in self.notes {
-            told(message, spot);
+        for (location, message) in self.notes {
+            add_unsupported(message, location);
         }
-        let mut not_understood: Vec<_> = not_understood.into_iter().collect();
-        not_understood.sort_by_key(|(_, (spot, _))| *spot);
-        let not_understood = not_understood.into_iter().map(|(message, (spot, times))| Unsupported {
+        let mut unsupported: Vec<_> = unsupported.into_iter().collect();
+        unsupported.sort_by_key(|(_, (location, _))| *location);
+        let unsupported = unsupported.into_iter().map(|(message, (location, times))| Unsupported {
             message,
-            location: spot.map(|spot| places.location(spot)),
+            location: location.map(|location| formatter.location(location)),
             times,
         });
         let missing = self.missing.into_iter().map(|(call, what)| Missing { what, call });
-        let read = kinds.into_iter().map(|(kind, read)| (kind.into_owned(), read)).collect();
-        ImportReport { read, missing: missing.collect(), unsupported: not_understood.collect() }
+        let read = kinds.into_iter().map(|(kind, summary)| (kind.into_owned(), summary)).collect();
+        ImportReport { read, missing: missing.collect(), unsupported: unsupported.collect() }
     }
 }
 
-/// The key of what goes by its place.
-fn item_id(spot: SourceLocation) -> String {
-    format!("{}:{}", spot.file, spot.at)
+/// Returns the id under which an object without an id is entered.
+fn item_id(location: SourceLocation) -> String {
+    format!("{}:{}", location.file, location.at)
 }

@@ -1,11 +1,12 @@
-//! Two forms of one object: two accounts, two regions or two calls tell of it, and neither need tell everything.
+//! Merging of several representations of one object. Output of different commands, accounts or regions may
+//! contain different fields of it.
 
 use serde_json::Value;
 
-/// Tags differ from account to account, and change no answer.
+/// Tags are visible only to the account that set them, and have no effect on answers.
 const TAGS: &[&str] = &["Tags", "TagSet"];
 
-/// Whether a value is as good as absent.
+/// Returns whether a value is equivalent to a missing field.
 pub fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -16,7 +17,7 @@ pub fn is_empty_value(value: &Value) -> bool {
     }
 }
 
-/// The fields about which two forms of one object do not agree.
+/// Returns the fields in which two representations of one object conflict.
 pub fn conflicting_fields(one: &Value, other: &Value) -> Vec<String> {
     let (Value::Object(one), Value::Object(other)) = (one, other) else { return Vec::new() };
     let both = one.iter().filter_map(|(field, value)| Some((field, value, other.get(field)?)));
@@ -25,26 +26,27 @@ pub fn conflicting_fields(one: &Value, other: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Whether two values may be of one object: what only one of them says is no contradiction.
+/// Returns whether two values may belong to one object. A value that is present in only one representation is
+/// not a conflict.
 fn are_compatible(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Bool(one), Value::Bool(other)) => one == other,
         (one, other) if is_empty_value(one) || is_empty_value(other) => true,
         (Value::Object(_), Value::Object(_)) => conflicting_fields(one, other).is_empty(),
         (Value::Array(one), Value::Array(other)) => {
-            // The order of a list says nothing.
-            one.len() == other.len() && one.iter().all(|item| other.iter().any(|like| are_compatible(item, like)))
+            // The order of a list has no meaning.
+            one.len() == other.len() && one.iter().all(|item| other.iter().any(|candidate| are_compatible(item, candidate)))
         }
         (one, other) => one == other,
     }
 }
 
-/// An object with what another form of it says and it does not.
+/// Adds the fields that `object` lacks from another representation of it.
 pub fn merge(mut object: Value, other: Value) -> Value {
     if let (Value::Object(members), Value::Object(others)) = (&mut object, other) {
         for (field, value) in others {
             match members.remove(&field) {
-                Some(own) => members.insert(field, merge(own, value)),
+                Some(existing) => members.insert(field, merge(existing, value)),
                 None => members.insert(field, value),
             };
         }
@@ -59,18 +61,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_form_lacks_the_other_one_says() {
+    fn missing_fields_are_added_from_the_other_representation() {
         let peering =
             |side: &str| json!({"Id": "pcx-1", side: {"VpcId": "vpc-1", "PeeringOptions": {"Allow": true}}});
         let (mut one, other) = (peering("Requester"), peering("Accepter"));
         one["Accepter"] = json!({"VpcId": "vpc-1"});
         assert!(conflicting_fields(&one, &other).is_empty());
-        let whole = merge(one, other);
-        assert_eq!(whole["Requester"], whole["Accepter"]);
+        let merged = merge(one, other);
+        assert_eq!(merged["Requester"], merged["Accepter"]);
     }
 
     #[test]
-    fn forms_that_do_not_agree_are_told() {
+    fn conflicting_fields_are_returned() {
         let one = json!({"Cidr": "10.0.0.0/16", "Tags": [1], "Groups": ["a", "b"], "On": true, "Owner": ""});
         let other =
             json!({"Cidr": "10.1.0.0/16", "Tags": [2], "Groups": ["b", "a"], "On": false, "Owner": "1"});

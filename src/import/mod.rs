@@ -1,27 +1,27 @@
-//! A folder of what the AWS CLI printed, as configuration.
+//! Conversion of AWS CLI output to configuration.
 //!
 //! ```text
-//!  folder ──► documents ──► objects ──► text, as a person would write it ──► config::load_text ──► Loaded
-//!                │             │          │
-//!                ▼             └────┬─────┘
-//!  mistakes, each with its place    └─► Ledger: what became of each object ──► Report
+//!  directory ──► documents ──► objects ──► TOML text ──► config::load_text ──► Loaded
+//!                   │             │            │
+//!                   ▼             └─────┬──────┘
+//!  errors, each with its location       └─► Ledger: disposition of each object ──► ImportReport
 //! ```
 //!
-//! The text goes the way of every configuration, so what is wrong with it is told as always, at its own lines.
-//! Mistakes in documents stand in the same report, at the documents' lines.
+//! The generated text is loaded like any other configuration, so diagnostics about it point to its lines.
+//! Errors in the documents themselves are reported in the same form, with the location in the document.
 
 mod document;
-mod folder;
+mod directory;
 mod inventory;
 mod ledger;
 mod merge;
 mod objects;
 mod pages;
-mod places;
+mod regions;
 mod reader;
 mod report;
 mod subject;
-mod text;
+mod writer;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -34,48 +34,49 @@ pub use report::{Missing, ObjectSummary, ImportReport, Unsupported};
 use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
 use document::{Contents, DocumentError};
-use folder::Directory;
+use directory::Directory;
 use inventory::Inventory;
 use ledger::{Ledger, SourceLocation};
 use objects::Object;
 use objects::network::Vpc;
 use pages::PageTracker;
-use places::RegionAndAccount;
+use regions::RegionAndAccount;
 use reader::DocumentReader;
 
-/// What documents do not say.
+/// Values for VPCs whose documents do not state them.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// The region of VPCs that nothing tells it of.
+    /// The region of VPCs for which neither a document nor a directory name states it.
     pub region: Option<String>,
-    /// The account of VPCs that nothing tells it of.
+    /// The account of VPCs for which neither a document nor a directory name states it.
     pub account: Option<String>,
 }
 
-/// A folder as configuration.
+/// A directory of AWS documents, converted to configuration.
 #[derive(Debug)]
 pub struct Imported {
-    /// The text. Empty when a document is wrong.
+    /// The configuration as TOML. Empty if a document is invalid.
     pub text: String,
-    /// What became of the documents.
+    /// What was read, converted, skipped and unsupported.
     pub report: ImportReport,
-    /// What is wrong with them.
+    /// The errors in the documents.
     errors: config::Report,
-    /// The files with mistakes.
+    /// The files that contain errors.
     sources: SourceMap,
-    /// Every file and folder that was read.
+    /// Every file and directory that was read, for the file watcher.
     paths: Vec<PathBuf>,
-    /// When the newest file was last changed.
+    /// The last modification time of the newest file.
     modified: Option<SystemTime>,
 }
 
 impl Imported {
-    /// Whether every document could be read.
+    /// Returns whether all documents were read without errors.
     pub fn is_valid(&self) -> bool {
         !self.errors.has_errors()
     }
 
-    /// The configuration, with what is wrong with it so far. Its text goes by `name` in messages.
+    /// Loads the configuration. Returns it with the diagnostics found so far, in which the text is called
+    /// `name`. If a document is invalid, the result contains only the errors of the documents.
     pub fn load(&self, name: &Path) -> Loaded {
         if !self.is_valid() {
             let (sources, report) = (self.sources.clone(), self.errors.clone());
@@ -88,127 +89,134 @@ impl Imported {
     }
 }
 
-/// What was read where a configuration was named.
+/// A configuration, together with the reports of the AWS directories it includes.
 #[derive(Debug)]
 pub struct ConfigSource {
     /// The configuration.
     pub loaded: Loaded,
-    /// The folders of AWS's documents that are in it, with what became of them.
+    /// The directories of AWS documents that are part of the configuration, each with its report.
     pub imports: Vec<(PathBuf, ImportReport)>,
 }
 
-/// The name of a folder's text in messages.
-pub fn display_name(folder: &Path) -> PathBuf {
-    PathBuf::from(format!("{} (as configuration)", folder.display()))
+/// Returns the name that diagnostics use for the text generated from a directory.
+pub fn display_name(directory: &Path) -> PathBuf {
+    PathBuf::from(format!("{} (as configuration)", directory.display()))
 }
 
-/// Reads a configuration: a file, which may include such folders, or a folder of AWS's documents.
+/// Loads a configuration from a file, which may include directories of AWS documents, or from such a
+/// directory itself.
 ///
 /// # Errors
 ///
-/// Only when the file or folder itself cannot be read. Mistakes in it go into [`Loaded::report`].
+/// Fails only if the file or directory itself cannot be read. Errors in its contents are added to
+/// [`Loaded::report`].
 pub fn load(path: &Path) -> io::Result<ConfigSource> {
     if path.is_dir() {
         let imported = import(path, &ImportOptions::default())?;
         let loaded = imported.load(&display_name(path));
         return Ok(ConfigSource { loaded, imports: vec![(path.to_owned(), imported.report)] });
     }
-    let folders: RefCell<Vec<(PathBuf, Imported)>> = RefCell::default();
+    let directories: RefCell<Vec<(PathBuf, Imported)>> = RefCell::default();
     let read_file = |path: &Path| -> io::Result<String> {
         if !path.is_dir() {
             return std::fs::read_to_string(path);
         }
         let imported = import(path, &ImportOptions::default())?;
         let text = imported.text.clone();
-        folders.borrow_mut().push((path.to_owned(), imported));
+        directories.borrow_mut().push((path.to_owned(), imported));
         Ok(text)
     };
     let mut loaded = config::load_with(path, &read_file)?;
     let mut imports = Vec::new();
-    for (folder, imported) in folders.into_inner() {
-        loaded.sources.rename(&folder, &display_name(&folder));
+    for (directory, imported) in directories.into_inner() {
+        loaded.sources.rename(&directory, &display_name(&directory));
         loaded.sources.modified = loaded.sources.modified.max(imported.modified);
         loaded.read_too.extend(imported.paths);
         if imported.errors.has_errors() {
-            // What hangs on the folder would be told as missing, which is not its mistake.
+            // The rest of the configuration refers to objects of this directory. Without them it would be
+            // reported as invalid, which hides the actual error.
             loaded.config = config::Config::default();
             loaded.report = imported.errors;
             loaded.sources = imported.sources;
             return Ok(ConfigSource { loaded, imports: Vec::new() });
         }
-        imports.push((folder, imported.report));
+        imports.push((directory, imported.report));
     }
     Ok(ConfigSource { loaded, imports })
 }
 
-/// Reads a folder of AWS's documents.
+/// Converts a directory of AWS documents.
 ///
 /// # Errors
 ///
-/// When the folder or a file in it cannot be read.
+/// Fails if the directory or a file in it cannot be read.
 pub fn import(path: &Path, options: &ImportOptions) -> io::Result<Imported> {
-    let folder = folder::read(path)?;
-    let mut reader = DocumentReader::new(&folder.files);
-    let mut mistakes = read_documents(&folder, &mut reader);
-    mistakes.extend(reader.match_record_sets());
+    let directory = directory::read(path)?;
+    let mut reader = DocumentReader::new(&directory.files);
+    let mut errors = read_documents(&directory, &mut reader);
+    errors.extend(reader.match_record_sets());
     reader.skip_vpcs_without_cidr();
     let DocumentReader { inventory, mut ledger, .. } = reader;
-    let homes = places::vpc_regions(&inventory, &folder.files, options);
-    mistakes.extend(vpcs_without_region(&inventory, &homes, &ledger));
-    if folder.files.is_empty() {
-        let message = format!("folder `{}` has no files", path.display());
-        mistakes.push(DocumentError { file: 0, at: 0..0, message, help: None });
+    let vpc_regions = regions::vpc_regions(&inventory, &directory.files, options);
+    errors.extend(vpcs_without_region(&inventory, &vpc_regions, &ledger));
+    if directory.files.is_empty() {
+        let message = format!("directory `{}` contains no files", path.display());
+        errors.push(DocumentError { file: 0, at: 0..0, message, help: None });
     }
-    let text = if mistakes.is_empty() { text::write_config(&inventory, &homes, &mut ledger) } else { String::new() };
-    let places = folder::LocationFormatter::new(path, &folder.files);
-    let report = ledger.into_report(&places);
-    let (mistakes, sources) = to_diagnostics(mistakes, &folder);
-    let Directory { files, directories: folders, modified } = folder;
-    let read = folders.into_iter().chain(files.into_iter().map(|file| file.path)).collect();
-    Ok(Imported { text, report, errors: mistakes, sources, paths: read, modified })
+    let text = if errors.is_empty() {
+        writer::write_config(&inventory, &vpc_regions, &mut ledger)
+    } else {
+        String::new()
+    };
+    let formatter = directory::LocationFormatter::new(path, &directory.files);
+    let report = ledger.into_report(&formatter);
+    let (errors, sources) = to_diagnostics(errors, &directory);
+    let Directory { files, directories, modified } = directory;
+    let paths = directories.into_iter().chain(files.into_iter().map(|file| file.path)).collect();
+    Ok(Imported { text, report, errors, sources, paths, modified })
 }
 
-/// Reads the documents of every file. Gives what is wrong with them, the pages that lack another among it.
-fn read_documents<'f>(folder: &'f Directory, reader: &mut DocumentReader<'f>) -> Vec<DocumentError> {
+/// Reads the documents of every file. Returns the errors, including those of incomplete page series.
+fn read_documents<'f>(directory: &'f Directory, reader: &mut DocumentReader<'f>) -> Vec<DocumentError> {
     let mut pages = PageTracker::default();
-    let mut foreign = Vec::new();
-    for (number, file) in folder.files.iter().enumerate() {
+    let mut other_files = Vec::new();
+    for (number, file) in directory.files.iter().enumerate() {
         match document::read(file, number) {
             Contents::Documents(documents) => {
                 for document in &documents {
                     if reader.read_document(document) {
-                        pages.insert(folder, document);
+                        pages.insert(directory, document);
                     }
                 }
             }
-            Contents::Other => foreign.push(number),
-            Contents::Invalid(mistake) => reader.errors.push(mistake),
+            Contents::Other => other_files.push(number),
+            Contents::Invalid(error) => reader.errors.push(error),
         }
     }
-    for file in foreign {
-        reader.ledger.note_unsupported(Some(SourceLocation { file, at: 0 }), "this file is no document of the AWS CLI");
+    for file in other_files {
+        reader.ledger.note_unsupported(Some(SourceLocation { file, at: 0 }), "not JSON output of the AWS CLI");
     }
-    let mut mistakes = std::mem::take(&mut reader.errors);
-    mistakes.extend(pages.into_errors());
-    mistakes
+    let mut errors = std::mem::take(&mut reader.errors);
+    errors.extend(pages.into_errors());
+    errors
 }
 
-/// The VPCs whose region nothing tells, as mistakes.
+/// Returns an error for each VPC whose region is unknown.
 fn vpcs_without_region(
     inventory: &Inventory,
-    homes: &BTreeMap<String, RegionAndAccount>,
+    vpc_regions: &BTreeMap<String, RegionAndAccount>,
     ledger: &Ledger,
 ) -> Vec<DocumentError> {
-    let dropped_at = inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none());
-    dropped_at.map(|vpc| {
-        let at = ledger.location(Vpc::KIND, &vpc.vpc_id).map_or(0, |spot| spot.at);
+    let without_region = inventory.vpcs.iter().filter(|vpc| vpc_regions[&vpc.vpc_id].region.is_none());
+    without_region.map(|vpc| {
+        let at = ledger.location(Vpc::KIND, &vpc.vpc_id).map_or(0, |location| location.at);
         DocumentError {
             file: vpc.file,
             at: at..at + 1,
-            message: format!("nothing tells the region of VPC `{}`", vpc.vpc_id),
+            message: format!("unknown region of VPC `{}`", vpc.vpc_id),
             help: Some(
-                "add what `aws ec2 describe-subnets` prints, put the files into a folder named after the region, such \
-                 as `ap-northeast-1`, or say `plustwo import aws --region …`"
+                "add the output of `aws ec2 describe-subnets`, move the files to a directory named after the region, \
+                 such as `ap-northeast-1`, or specify the region with `plustwo import aws --region`"
                     .to_owned(),
             ),
         }
@@ -216,24 +224,24 @@ fn vpcs_without_region(
     .collect()
 }
 
-/// Whether a text may be a region's name.
+/// Returns whether `text` has the form of a region name.
 pub fn is_region(text: &str) -> bool {
     region::is_region_shaped(text)
 }
 
-/// Mistakes as diagnostics, with the files they stand in.
-fn to_diagnostics(mistakes: Vec<DocumentError>, folder: &Directory) -> (config::Report, SourceMap) {
+/// Converts errors to diagnostics, together with the files that they refer to.
+fn to_diagnostics(errors: Vec<DocumentError>, directory: &Directory) -> (config::Report, SourceMap) {
     let mut report = config::Report::default();
     let mut sources = SourceMap::default();
     let mut bases = BTreeMap::new();
-    for DocumentError { file, at, message, help } in mistakes {
-        let base = *bases.entry(file).or_insert_with(|| match folder.files.get(file) {
+    for DocumentError { file, at, message, help } in errors {
+        let base = *bases.entry(file).or_insert_with(|| match directory.files.get(file) {
             Some(file) => sources.add(&file.path, file.text.clone()),
-            None => sources.add(folder.directories.first().cloned().unwrap_or_default(), String::new()),
+            None => sources.add(directory.directories.first().cloned().unwrap_or_default(), String::new()),
         });
-        let told = report.error(Code::UnreadableFile, Mark::new(base + at.start..base + at.end), message);
+        let diagnostic = report.error(Code::UnreadableFile, Mark::new(base + at.start..base + at.end), message);
         if let Some(help) = help {
-            told.help(help);
+            diagnostic.help(help);
         }
     }
     (report, sources)

@@ -1,41 +1,42 @@
-//! Pages: each that says there are more must be followed by another.
+//! Detection of incomplete output: a page that announces more pages must be followed by another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::document::{Document, DocumentError};
-use super::folder::Directory;
+use super::directory::Directory;
 use super::subject::any_id_in;
 
 /// The pages that were read so far.
 #[derive(Default)]
 pub struct PageTracker {
-    /// The page that waits for the next one.
+    /// The error to report for each series whose last page announced another one.
     incomplete: BTreeMap<PageSeries, DocumentError>,
-    /// Pages of record sets say with which name the next one begins.
+    /// The record names that further pages of record sets should start with, each with the error to report if
+    /// no page does.
     expected_names: Vec<(String, DocumentError)>,
-    /// The names that pages of record sets begin with.
+    /// The names that pages of record sets start with.
     first_names: BTreeSet<String>,
 }
 
-/// What a page is of: one call's answer, as far as that can be told.
+/// Identifies the output of one command, as far as its pages reveal it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct PageSeries {
-    /// The folder it lies in.
+    /// The directory that contains the page.
     directory: PathBuf,
-    /// The id in its file's name: the call may be about a zone, a table, a list.
+    /// The id in the file name, if the command concerns a zone, route table or prefix list.
     subject: Option<String>,
-    /// The key of its list.
+    /// The key of the list.
     key: String,
 }
 
 impl PageTracker {
-    /// Takes in a document: the page that came before it has its continuation.
-    pub fn insert(&mut self, folder: &Directory, document: &Document<'_>) {
-        let path = &folder.files[document.file].path;
+    /// Adds a document, which may continue the page before it.
+    pub fn insert(&mut self, directory: &Directory, document: &Document<'_>) {
+        let path = &directory.files[document.file].path;
         let lists = document.members.iter().filter(|member| member.value.text.starts_with('['));
         let Some(list) = lists.into_iter().next() else { return };
-        let more = document.members.iter().find(|member| {
+        let next_page = document.members.iter().find(|member| {
             let text = member.value.text;
             match member.key.as_str() {
                 "NextToken" | "nextToken" | "NextMarker" => !matches!(text, "null" | "\"\""),
@@ -43,12 +44,13 @@ impl PageTracker {
                 _ => false,
             }
         });
-        let mistake = more.map(|member| DocumentError {
+        let error = next_page.map(|member| DocumentError {
             file: document.file,
             at: member.value.range(),
-            message: format!("there is more than this page of `{}`, and no page follows it", list.key),
+            message: format!("incomplete list of `{}`: the next page is missing", list.key),
             help: Some(
-                "make the call without --max-items and --no-paginate, or add the pages that follow, named in their order"
+                "run the command without `--max-items` and `--no-paginate`, or add the following pages with file \
+                 names in page order"
                     .to_owned(),
             ),
         });
@@ -56,37 +58,37 @@ impl PageTracker {
             self.first_names.extend(list.value.items().and_then(|sets| record_set_name(sets.first()?.text)));
             let next = document.get("NextRecordName");
             let next = next.and_then(|next| serde_json::from_str::<String>(next.text).ok());
-            if let (Some(next), Some(_)) = (&next, &mistake) {
-                self.expected_names.extend(mistake.map(|mistake| (next.to_ascii_lowercase(), mistake)));
+            if let (Some(next), Some(_)) = (&next, &error) {
+                self.expected_names.extend(error.map(|error| (next.to_ascii_lowercase(), error)));
                 return;
             }
         }
-        let answer = PageSeries {
+        let series = PageSeries {
             directory: path.parent().map(PathBuf::from).unwrap_or_default(),
             subject: path.file_stem().and_then(|stem| any_id_in(without_page_number(&stem.to_string_lossy()))),
             key: list.key.clone(),
         };
-        match mistake {
-            Some(mistake) => self.incomplete.insert(answer, mistake),
-            None => self.incomplete.remove(&answer),
+        match error {
+            Some(error) => self.incomplete.insert(series, error),
+            None => self.incomplete.remove(&series),
         };
     }
 
-    /// The pages that wait in vain.
+    /// Returns an error for each series that lacks a page.
     pub fn into_errors(self) -> impl Iterator<Item = DocumentError> {
-        let Self { incomplete: waiting, expected_names: wanted, first_names } = self;
-        let wanted = wanted.into_iter().filter(move |(name, _)| !first_names.contains(name));
-        waiting.into_values().chain(wanted.map(|(_, mistake)| mistake))
+        let Self { incomplete, expected_names, first_names } = self;
+        let missing = expected_names.into_iter().filter(move |(name, _)| !first_names.contains(name));
+        incomplete.into_values().chain(missing.map(|(_, error)| error))
     }
 }
 
-/// The name of a record set.
+/// Returns the name of a record set, in lower case.
 fn record_set_name(set: &str) -> Option<String> {
     let set: serde_json::Value = serde_json::from_str(set).ok()?;
     Some(set.get("Name")?.as_str()?.to_ascii_lowercase())
 }
 
-/// A file's name without the number of a page, which has few digits. Ids end with more.
+/// Returns a file name without its page number. Longer numbers are left alone, since ids end with them.
 fn without_page_number(stem: &str) -> &str {
     const MAX_DIGITS: usize = 4;
     let Some((before, number)) = stem.rsplit_once('-') else { return stem };

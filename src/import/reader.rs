@@ -1,51 +1,51 @@
-//! Documents to objects. What a document is, its top-level keys tell; never its file's name, but where a call does
-//! not say in its answer what it was asked about (`subject.rs`).
+//! Reading of documents into typed objects. The top-level keys determine what a document contains. File names
+//! matter only for commands whose output does not repeat the object it describes (`subject.rs`).
 //!
 //! ```text
-//!  document ──► member ─┬─► objects, with an id: list, one ──► forms.rs, where several documents tell of one
-//!                       ├─► parts of an object, without: items, plain
-//!                       ├─► what a call has in a shape of its own: calls.rs
-//!                       └─► nothing that is read: keys.rs knows why, unread.rs accounts for it
+//!  document ──► member ─┬─► objects with an id ──► representations.rs merges several representations of one object
+//!                       ├─► objects without an id
+//!                       ├─► output with a special shape: calls.rs
+//!                       └─► anything else: keys.rs classifies it, unread.rs records it
 //! ```
 
 mod calls;
-mod forms;
+mod representations;
 mod keys;
 mod unread;
 
 use std::collections::HashMap;
 
 use super::document::{Document, DocumentError, Member, RawJson};
-use super::folder::File;
+use super::directory::File;
 use super::inventory::{Inventory, ReadObject, RecordSets};
 use super::ledger::{LocatedItem, Ledger, SourceLocation};
 use super::objects::Object;
 use super::objects::instance::Address;
 use super::objects::route53::ResourceRecordSet;
-use forms::{Representation, normalised, without_nulls};
+use representations::{Representation, normalised, without_nulls};
 use keys::DocumentKey;
 
 pub use keys::VPC_ATTRIBUTES;
 
-/// Reads documents into an inventory.
+/// Reads documents into an [`Inventory`].
 pub struct DocumentReader<'f> {
-    /// The files, for their names.
+    /// The files, for their paths.
     pub(super) files: &'f [File],
-    /// What was read.
+    /// The objects that were read.
     pub inventory: Inventory,
-    /// What became of it.
+    /// The dispositions of the objects.
     pub ledger: Ledger,
-    /// What is wrong with the documents.
+    /// The errors in the documents.
     pub errors: Vec<DocumentError>,
-    /// The form of each object that counts, by its kind and id.
+    /// The representation of each object that the inventory contains, by kind and id.
     representations: HashMap<(&'static str, String), Representation>,
 }
 
-/// Where the inventory keeps the objects of one type.
+/// Selects the list of the inventory that stores the objects of one type.
 type Accessor<T> = fn(&mut Inventory) -> &mut Vec<ReadObject<T>>;
 
 impl<'f> DocumentReader<'f> {
-    /// A reader of documents out of these files.
+    /// Creates a reader for documents of these files.
     pub fn new(files: &'f [File]) -> Self {
         Self {
             files,
@@ -56,7 +56,8 @@ impl<'f> DocumentReader<'f> {
         }
     }
 
-    /// Reads a document. False when nothing in it is of use, so that it does not matter how much there is of it.
+    /// Reads a document. Returns whether any of it was used; incomplete output of an unused document is not
+    /// an error.
     pub fn read_document(&mut self, document: &Document<'f>) -> bool {
         let has = |key: &str| document.get(key).is_some();
         if has("Account") && has("UserId") {
@@ -67,35 +68,37 @@ impl<'f> DocumentReader<'f> {
             self.read_vpc_attribute(document);
             return true;
         }
-        let own: Vec<&Member<'_>> =
+        let content: Vec<&Member<'_>> =
             document.members.iter().filter(|member| !keys::is_metadata(&member.key)).collect();
-        if own.is_empty() {
-            let spot = SourceLocation { file: document.file, at: document.at.start };
-            self.ledger.note_unsupported(Some(spot), "this document holds no objects");
+        if content.is_empty() {
+            let location = SourceLocation { file: document.file, at: document.at.start };
+            self.ledger.note_unsupported(Some(location), "document without objects");
         }
-        let mut told = Vec::with_capacity(own.len());
-        for member in own {
+        let mut classified = Vec::with_capacity(content.len());
+        for member in content {
             let key = self.read_member(document, member);
-            // An empty list of whatever it may be says nothing.
+            // An empty list under an unknown key contains nothing to report.
             if key == DocumentKey::Read || !member.value.items().is_some_and(|all| all.is_empty()) {
-                told.push((member, key));
+                classified.push((member, key));
             }
         }
-        let is_any = |wanted: DocumentKey| told.iter().any(|(_, key)| *key == wanted);
+        let is_any = |wanted: DocumentKey| classified.iter().any(|(_, key)| *key == wanted);
         let is_list = |member: &Member<'_>| {
             member.value.items().is_some_and(|all| all.iter().any(RawJson::is_object))
         };
-        let is_strange =
-            !told.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::Ignored);
-        if is_strange && (document.is_in_list || !told.iter().any(|(member, _)| is_list(member))) {
-            self.record_unknown_document(document, told.iter().map(|(member, _)| member.key.as_str()));
+        let is_unknown =
+            !classified.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::Ignored);
+        if is_unknown && (document.is_in_list || !classified.iter().any(|(member, _)| is_list(member))) {
+            let keys = classified.iter().map(|(member, _)| member.key.as_str());
+            self.record_unknown_document(document, keys);
             return false;
         }
-        for (member, key) in &told {
+        for (member, key) in &classified {
             match key {
                 DocumentKey::Read => {}
                 DocumentKey::Ignored => self.record_ignored(document.file, member),
-                // What stands beside the lists of an answer is about them.
+                // Next to objects that are read, every unknown member is reported. Next to an unknown list,
+                // other members are metadata of the list.
                 DocumentKey::Unknown if is_any(DocumentKey::Read) || is_list(member) => {
                     self.record_unknown_member(document.file, member);
                 }
@@ -105,7 +108,7 @@ impl<'f> DocumentReader<'f> {
         is_any(DocumentKey::Read)
     }
 
-    /// Reads one list of a document, or its only object. Tells what its key is.
+    /// Reads one top-level member. Returns what kind of key it has.
     fn read_member(&mut self, document: &Document<'f>, member: &Member<'f>) -> DocumentKey {
         let key = member.key.as_str();
         let is_read = self.read_objects(document.file, key, &member.value)
@@ -118,7 +121,7 @@ impl<'f> DocumentReader<'f> {
         }
     }
 
-    /// Reads objects that have ids. False where the key is not theirs.
+    /// Reads objects with ids. Returns `false` if `key` is not the key of such objects.
     fn read_objects(&mut self, file: usize, key: &str, value: &RawJson<'_>) -> bool {
         match key {
             "Vpcs" => self.read_list(file, value, |all| &mut all.vpcs),
@@ -179,11 +182,11 @@ impl<'f> DocumentReader<'f> {
                 let before = self.inventory.addresses.len();
                 self.read_list(file, value, |all| &mut all.addresses);
                 for address in &self.inventory.addresses[before..] {
-                    let why = "what has an Elastic IP address tells it";
+                    let why = "included in the object that it is associated with";
                     self.ledger.mark_skipped(Address::KIND, &address.id(), why);
                 }
             }
-            // VPC Lattice calls every list so.
+            // VPC Lattice uses this key for all of its lists.
             "items" if value.text.contains("\"serviceNetworkId\"") && value.text.contains("\"vpcId\"") => {
                 self.read_list(file, value, |all| &mut all.service_networks);
             }
@@ -192,8 +195,8 @@ impl<'f> DocumentReader<'f> {
         true
     }
 
-    /// Reads parts of objects, which have no id; many a call does not repeat of which object. False where the key is not
-    /// theirs.
+    /// Reads objects without ids, which are parts of another object. Returns `false` if `key` is not the key
+    /// of such objects.
     fn read_items_without_id(&mut self, document: &Document<'f>, key: &str, value: &RawJson<'_>) -> bool {
         const RESOLVER_ENDPOINT: &[&str] = &["rslvr-in-", "rslvr-out-"];
         let file = document.file;
@@ -209,9 +212,10 @@ impl<'f> DocumentReader<'f> {
                 self.inventory.prefix_list_references.extend(references);
             }
             "ResourceRecordSets" => {
-                let sets: Vec<LocatedItem<ResourceRecordSet>> = self.read_items(file, "ResourceRecordSets", value);
+                let kind = "ResourceRecordSets";
+                let sets: Vec<LocatedItem<ResourceRecordSet>> = self.read_items(file, kind, value);
                 for set in &sets {
-                    self.record_unread_fields(set.spot, "ResourceRecordSets", &set.other, ResourceRecordSet::IGNORED);
+                    self.record_unread_fields(set.location, kind, &set.other, ResourceRecordSet::IGNORED);
                 }
                 let at = document.at.clone();
                 self.inventory.record_sets.push(RecordSets { file, at, sets, zone: None });
@@ -219,14 +223,14 @@ impl<'f> DocumentReader<'f> {
             "VPCs" => self.read_zone_vpcs(document, value),
             "Entries" if self.is_list_of(document, value, "Cidr", &["pl-"]) => {
                 let entries = self.read_items(file, "Entries", value);
-                if let Some(id) = self.subject_id(document, "PrefixListId", &["pl-"], "a prefix list") {
-                    let place = (id, self.files[file].region.clone());
-                    self.inventory.prefix_list_entries.entry(place).or_default().extend(entries);
+                if let Some(id) = self.subject_id(document, "PrefixListId", &["pl-"], "prefix list") {
+                    let key = (id, self.files[file].region.clone());
+                    self.inventory.prefix_list_entries.entry(key).or_default().extend(entries);
                 }
             }
             "IpAddresses" if self.is_list_of(document, value, "Ip", RESOLVER_ENDPOINT) => {
                 let addresses = self.read_items(file, "IpAddresses", value);
-                let (key, what) = ("ResolverEndpointId", "a resolver endpoint");
+                let (key, what) = ("ResolverEndpointId", "resolver endpoint");
                 if let Some(id) = self.subject_id(document, key, RESOLVER_ENDPOINT, what) {
                     self.inventory.resolver_addresses.entry(id).or_default().extend(addresses);
                 }
@@ -255,12 +259,14 @@ impl<'f> DocumentReader<'f> {
         true
     }
 
-    /// Reads what one call has in a shape of its own. False where the key is not such a call's.
+    /// Reads the output of commands with special shapes. Returns `false` if `key` does not belong to such a
+    /// command.
     fn read_special_shapes(&mut self, document: &Document<'f>, key: &str, value: &RawJson<'f>) -> bool {
         match key {
             "VpcBlockPublicAccessOptions" => self.read_block_public_access(document.file, value),
             "HostedZoneSummaries" => self.read_zone_summaries(document, value),
-            // Batfish's layout has these calls' answers in one document, each beside its table's id.
+            // Batfish combines the output of these commands for all route tables in one document. Each
+            // element contains the id of its table.
             "TransitGatewayStaticRoutes" | "TransitGatewayPropagations" => {
                 for item in value.items().unwrap_or_default() {
                     let (at, members) = (item.range(), item.members().unwrap_or_default());
@@ -272,30 +278,32 @@ impl<'f> DocumentReader<'f> {
         true
     }
 
-    /// Reads the objects of a list; AWS's own older examples have an object alone instead.
-    fn read_list<T: Object>(&mut self, file: usize, value: &RawJson<'_>, shelf: Accessor<T>) {
+    /// Reads a list of objects. Old examples in AWS's documentation contain a single object instead.
+    fn read_list<T: Object>(&mut self, file: usize, value: &RawJson<'_>, accessor: Accessor<T>) {
         match value.items() {
-            Some(items) => items.iter().for_each(|item| self.read_object(file, item, shelf)),
-            None if value.is_object() => self.read_object(file, value, shelf),
-            None => self.add_error(file, value, format!("`{}` is no list", T::KIND)),
+            Some(items) => items.iter().for_each(|item| self.read_object(file, item, accessor)),
+            None if value.is_object() => self.read_object(file, value, accessor),
+            None => self.add_error(file, value, format!("`{}` is not an array", T::KIND)),
         }
     }
 
     /// Reads one object.
-    fn read_object<T: Object>(&mut self, file: usize, value: &RawJson<'_>, shelf: Accessor<T>) {
+    fn read_object<T: Object>(&mut self, file: usize, value: &RawJson<'_>, accessor: Accessor<T>) {
         let Some(object) = self.deserialize_with::<T>(file, value, normalised::<T>) else { return };
-        let spot = SourceLocation { file, at: value.start };
+        let location = SourceLocation { file, at: value.start };
         if object.id().is_empty() {
-            self.ledger.insert_item(T::KIND, spot);
-            self.ledger.mark_item_unsupported(T::KIND, spot, format!("an object of `{}` has no id", T::KIND));
+            self.ledger.insert_item(T::KIND, location);
+            let why = format!("object of `{}` without an id", T::KIND);
+            self.ledger.mark_item_unsupported(T::KIND, location, why);
             return;
         }
-        self.record_unread_fields(spot, T::KIND, object.other_fields(), T::IGNORED);
-        let number = shelf(&mut self.inventory).len();
-        self.insert_or_merge(object, Representation { index: number, spot, len: value.text.len(), value: None }, shelf);
+        self.record_unread_fields(location, T::KIND, object.other_fields(), T::IGNORED);
+        let index = accessor(&mut self.inventory).len();
+        let representation = Representation { index, location, len: value.text.len(), value: None };
+        self.insert_or_merge(object, representation, accessor);
     }
 
-    /// Reads the items of a list that have no id. Each is accounted for by its place.
+    /// Reads the elements of a list, which have no ids. The ledger identifies each by its location.
     fn read_items<T: serde::de::DeserializeOwned>(
         &mut self,
         file: usize,
@@ -303,39 +311,39 @@ impl<'f> DocumentReader<'f> {
         value: &RawJson<'_>,
     ) -> Vec<LocatedItem<T>> {
         let Some(items) = value.items() else {
-            self.add_error(file, value, format!("`{kind}` is no list"));
+            self.add_error(file, value, format!("`{kind}` is not an array"));
             return Vec::new();
         };
-        let mut read = Vec::with_capacity(items.len());
+        let mut located = Vec::with_capacity(items.len());
         for item in &items {
-            let spot = SourceLocation { file, at: item.start };
+            let location = SourceLocation { file, at: item.start };
             if let Some(object) = self.deserialize(file, item) {
-                self.ledger.insert_item(kind, spot);
-                read.push(LocatedItem { object, spot });
+                self.ledger.insert_item(kind, location);
+                located.push(LocatedItem { object, location });
             }
         }
-        read
+        located
     }
 
-    /// Reads a value as a type; members that are `null` are as good as absent.
+    /// Deserialises a value. Members that are `null` count as missing.
     fn deserialize<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &RawJson<'_>) -> Option<T> {
         self.deserialize_with(file, value, without_nulls)
     }
 
-    /// The same, after a change of what stands there.
+    /// Deserialises a value after applying `change` to it.
     fn deserialize_with<T: serde::de::DeserializeOwned>(
         &mut self,
         file: usize,
         value: &RawJson<'_>,
         change: fn(serde_json::Value) -> serde_json::Value,
     ) -> Option<T> {
-        let read = serde_json::from_str(value.text).and_then(|value| serde_json::from_value(change(value)));
-        match read {
+        let result = serde_json::from_str(value.text).and_then(|value| serde_json::from_value(change(value)));
+        match result {
             Ok(object) => Some(object),
             Err(error) => {
-                let told = error.to_string();
-                let told = told.split(" at line ").next().unwrap_or_default();
-                self.add_error(file, value, format!("this object is not as AWS prints it: {told}"));
+                let reason = error.to_string();
+                let reason = reason.split(" at line ").next().unwrap_or_default();
+                self.add_error(file, value, format!("invalid object: {reason}"));
                 None
             }
         }

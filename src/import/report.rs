@@ -1,4 +1,6 @@
-//! What an import tells: what was read, what is missing, what nobody understood.
+//! The import report: what was read, converted and skipped, what is missing, and what is unsupported.
+//!
+//! The keys of the JSON format are a public interface; some of them differ from the field names.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,62 +9,67 @@ use serde::Serialize;
 
 use crate::config::count;
 
-/// The version of the report's JSON.
+/// The version of the JSON format.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What became of a folder's documents.
+/// The result of importing a directory.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ImportReport {
-    /// What was read, by the key of the document that holds it, such as `Vpcs`.
+    /// The objects that were read, by kind: the top-level key of their document, such as `Vpcs`.
     pub read: BTreeMap<String, ObjectSummary>,
-    /// What objects refer to and no document holds.
+    /// Objects that others refer to and that no document contains.
     pub missing: Vec<Missing>,
-    /// What would change answers and nobody reads.
+    /// Objects and features that might change answers and cannot be converted.
+    #[serde(rename = "not_understood")]
     pub unsupported: Vec<Unsupported>,
 }
 
-/// The objects of one kind.
+/// The number of objects of one kind, by disposition.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ObjectSummary {
-    /// How many stand in which file.
+    /// The number of objects by file.
     pub files: BTreeMap<String, usize>,
-    /// How many stand in the text.
+    /// The number of converted objects.
+    #[serde(rename = "written")]
     pub converted: usize,
-    /// How many change no answer, and why.
+    /// The number of skipped objects by reason.
+    #[serde(rename = "left_out")]
     pub skipped: BTreeMap<String, usize>,
-    /// How many nobody understood.
+    /// The number of unsupported objects.
+    #[serde(rename = "not_understood")]
     pub unsupported: usize,
 }
 
 impl ObjectSummary {
-    /// How many there are.
+    /// Returns the total number of objects.
     pub fn total(&self) -> usize {
         self.files.values().sum()
     }
 }
 
-/// Something that no document holds.
+/// Something that no document contains.
 #[derive(Clone, Debug, Serialize)]
 pub struct Missing {
-    /// What it is, and what it is needed for.
+    /// What is missing, and what the conversion assumes instead.
     pub what: String,
-    /// The call that supplies it.
+    /// The command that supplies it.
     pub call: String,
 }
 
-/// Something that nobody reads.
+/// Something that cannot be converted.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unsupported {
     /// What it is.
     pub message: String,
-    /// The first place where it stands.
+    /// The location of its first occurrence.
+    #[serde(rename = "place")]
     pub location: Option<String>,
-    /// How many times it stands.
+    /// The number of occurrences.
     pub times: usize,
 }
 
 impl ImportReport {
-    /// The report for programs, with what is wrong with the configuration.
+    /// Returns the report as JSON, together with the diagnostics of the configuration.
     pub fn to_json(&self, findings: &[String]) -> String {
         let value = serde_json::json!({
             "schema_version": SCHEMA_VERSION,
@@ -74,33 +81,33 @@ impl ImportReport {
         format!("{value:#}")
     }
 
-    /// One line, where the whole would be too much. `None` when there is nothing to tell.
+    /// Returns a one-line summary, or `None` if nothing is missing or unsupported.
     pub fn summary(&self) -> Option<String> {
-        let (missing, not_understood) = (self.missing.len(), self.unsupported.len());
-        (missing + not_understood > 0).then(|| {
-            format!("{} missing, {} not understood", count(missing, "thing"), count(not_understood, "thing"))
+        let (missing, unsupported) = (self.missing.len(), self.unsupported.len());
+        (missing + unsupported > 0).then(|| {
+            format!("{}, {}", count(missing, "missing item"), count(unsupported, "unsupported item"))
         })
     }
 }
 
-/// The report for people.
+/// Formats the report as text.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "read")?;
-        for (kind, read) in &self.read {
-            let files: Vec<&str> = read.files.keys().map(String::as_str).collect();
+        for (kind, summary) in &self.read {
+            let files: Vec<&str> = summary.files.keys().map(String::as_str).collect();
             let files = match files.as_slice() {
                 few if few.len() <= 2 => few.join(", "),
                 [first, rest @ ..] => format!("{first} and {} more files", rest.len()),
                 [] => String::new(),
             };
-            write!(f, "  {:>5} {kind} ({files}): {} written", read.total(), read.converted)?;
-            if read.unsupported > 0 {
-                write!(f, ", {} not understood", read.unsupported)?;
+            write!(f, "  {:>5} {kind} ({files}): {} converted", summary.total(), summary.converted)?;
+            if summary.unsupported > 0 {
+                write!(f, ", {} unsupported", summary.unsupported)?;
             }
             writeln!(f)?;
-            for (why, times) in &read.skipped {
-                writeln!(f, "  {times:>5}   left out: {why}")?;
+            for (why, times) in &summary.skipped {
+                writeln!(f, "  {times:>5}   skipped: {why}")?;
             }
         }
         if !self.missing.is_empty() {
@@ -110,12 +117,12 @@ impl fmt::Display for ImportReport {
             writeln!(f, "  {what}\n    {call}")?;
         }
         if !self.unsupported.is_empty() {
-            writeln!(f, "not understood")?;
+            writeln!(f, "unsupported")?;
         }
-        for Unsupported { message, location: place, times } in &self.unsupported {
-            let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        for Unsupported { message, location, times } in &self.unsupported {
+            let location = location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
             let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
-            writeln!(f, "  {place}{message}{times}")?;
+            writeln!(f, "  {location}{message}{times}")?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What a document is about, where the call does not say in its answer what it was asked about: records of a zone,
-//! entries of a prefix list, routes of a transit gateway's table.
+//! The object that a document describes, for commands whose output does not repeat it: the zone of record
+//! sets, the prefix list of entries, the transit gateway route table of routes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,49 +9,49 @@ use super::objects::Object;
 use super::reader::DocumentReader;
 
 impl DocumentReader<'_> {
-    /// Finds the zone of each document of record sets: by the name at its apex, where the SOA record stands, and by
-    /// the file's name where several zones have that name.
+    /// Finds the hosted zone of each document of record sets. The name of the apex, which owns the SOA
+    /// record, identifies the zone; if several zones have this name, the file name must contain the id.
     pub fn match_record_sets(&mut self) -> Vec<DocumentError> {
-        let mut mistakes = Vec::new();
-        let mut of_name: HashMap<String, Vec<String>> = HashMap::new();
+        let mut errors = Vec::new();
+        let mut zones_by_name: HashMap<String, Vec<String>> = HashMap::new();
         for zone in &self.inventory.hosted_zones {
-            of_name.entry(normalised_name(&zone.name)).or_default().push(zone.id());
+            zones_by_name.entry(normalised_name(&zone.name)).or_default().push(zone.id());
         }
-        let ids: HashSet<&String> = of_name.values().flatten().collect();
+        let ids: HashSet<&String> = zones_by_name.values().flatten().collect();
         for document in &mut self.inventory.record_sets {
             let path = self.files[document.file].path.to_string_lossy();
-            let named = id_in(&path, &["Z"]);
-            let at_apex = |wanted: &str| document.sets.iter().find(|set| set.record_type == wanted);
-            let apex = at_apex("SOA").or_else(|| at_apex("NS")).map(|set| set.name.trim_end_matches('.'));
-            let of_apex = apex.and_then(|apex| of_name.get(&normalised_name(apex)));
-            document.zone = match (of_apex.map_or(&[][..], Vec::as_slice), named) {
-                (_, Some(named)) if ids.contains(&named) => Some(named),
-                ([one], _) => Some(one.clone()),
-                ([], named) => {
-                    let apex = apex.unwrap_or("no name");
-                    let spot = SourceLocation { file: document.file, at: document.at.start };
-                    let named = named.map(|id| format!(" ({id})")).unwrap_or_default();
-                    let message =
-                        format!("records of {apex}{named}, which is no hosted zone that a document holds");
-                    self.ledger.note_unsupported(Some(spot), message);
+            let id_in_path = id_in(&path, &["Z"]);
+            let first_of_type = |wanted: &str| document.sets.iter().find(|set| set.record_type == wanted);
+            let apex = first_of_type("SOA").or_else(|| first_of_type("NS")).map(|set| set.name.trim_end_matches('.'));
+            let candidates = apex.and_then(|apex| zones_by_name.get(&normalised_name(apex)));
+            document.zone = match (candidates.map_or(&[][..], Vec::as_slice), id_in_path) {
+                (_, Some(id)) if ids.contains(&id) => Some(id),
+                ([zone], _) => Some(zone.clone()),
+                ([], id) => {
+                    let apex = apex.unwrap_or("an unknown zone");
+                    let location = SourceLocation { file: document.file, at: document.at.start };
+                    let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
+                    let message = format!("records of {apex}{id}: no document contains this hosted zone");
+                    self.ledger.note_unsupported(Some(location), message);
                     None
                 }
                 (several, _) => {
                     let apex = apex.unwrap_or_default();
-                    let message = format!("several hosted zones are called `{apex}`: {}", several.join(", "));
-                    let help =
-                        format!("put the zone's id into the file's name, such as `{}.json`", several[0]);
+                    let ids = several.join(", ");
+                    let message = format!("ambiguous hosted zone `{apex}`: several zones have this name: {ids}");
+                    let help = format!("add the id of the zone to the file name, such as `{}.json`", several[0]);
                     let (file, at) = (document.file, document.at.clone());
-                    mistakes.push(DocumentError { file, at, message, help: Some(help) });
+                    errors.push(DocumentError { file, at, message, help: Some(help) });
                     None
                 }
             };
         }
-        mistakes
+        errors
     }
 
-    /// Whether a list is what its key may stand for: other calls print lists of the same name, and an empty one tells
-    /// nothing but by its file's name.
+    /// Returns whether a list contains the objects that its key suggests. Other commands use the same keys,
+    /// so the list must contain `field`; an empty list is accepted if its path contains an id with one of the
+    /// prefixes.
     pub(super) fn is_list_of(
         &self,
         document: &Document<'_>,
@@ -64,20 +64,20 @@ impl DocumentReader<'_> {
         value.text.contains(&format!("\"{field}\"")) || is_empty() && id_in(&path, prefixes).is_some()
     }
 
-    /// The health check that a document is about: its id is a UUID.
+    /// Returns the id of the health check that a document describes. It is a UUID.
     pub(super) fn health_check_id(&mut self, document: &Document<'_>) -> Option<String> {
         let path = self.files[document.file].path.to_string_lossy().into_owned();
-        self.subject_id_or(document, "HealthCheckId", "a health check", uuid_in(&path), "<its id>")
+        self.subject_id_or(document, "HealthCheckId", "health check", uuid_in(&path), "<id>")
     }
 
-    /// The route table of a transit gateway that a document is about.
+    /// Returns the id of the transit gateway route table that a document describes.
     pub(super) fn transit_route_table_id(&mut self, document: &Document<'_>) -> Option<String> {
-        let what = "a transit gateway's route table";
+        let what = "transit gateway route table";
         self.subject_id(document, "TransitGatewayRouteTableId", &["tgw-rtb-"], what)
     }
 
-    /// What a document is about that does not say so: a key beside it, or an id in its file's name or in that of
-    /// a folder above.
+    /// Returns the id of the object that a document describes: the value of the top-level key `key`, or an id
+    /// in the name of the file or of a parent directory.
     pub(super) fn subject_id(
         &mut self,
         document: &Document<'_>,
@@ -90,7 +90,8 @@ impl DocumentReader<'_> {
         self.subject_id_or(document, key, what, id_in(&path, prefixes), &example)
     }
 
-    /// The same, where the id that the path has is found already.
+    /// Returns the value of the top-level key `key`, or else `found`, the id found in the path. Adds an error
+    /// if both are missing.
     fn subject_id_or(
         &mut self,
         document: &Document<'_>,
@@ -99,13 +100,13 @@ impl DocumentReader<'_> {
         found: Option<String>,
         example: &str,
     ) -> Option<String> {
-        if let Some(id) = document.get(key).and_then(|said| serde_json::from_str(said.text).ok()) {
+        if let Some(id) = document.get(key).and_then(|value| serde_json::from_str(value.text).ok()) {
             return Some(id);
         }
         if found.is_none() {
-            let message = format!("this document is about {what}, and does not say about which");
+            let message = format!("unknown {what}: the document does not contain its id");
             let help = format!(
-                "put the id into its file's name, such as `{example}.json`, or `\"{key}\": \"…\"` into the document"
+                "add the id to the file name, such as `{example}.json`, or add `\"{key}\": \"…\"` to the document"
             );
             self.errors.push(DocumentError {
                 file: document.file,
@@ -118,52 +119,53 @@ impl DocumentReader<'_> {
     }
 }
 
-/// A zone's name as it is compared: names differ by neither case nor the dot at their end.
+/// Returns a zone name in the form used for comparison: in lower case, without a trailing dot.
 fn normalised_name(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The id in a file's name of whatever a call may be about that does not repeat it.
+/// Returns the id in a file name, for any command whose output does not contain the id.
 pub(super) fn any_id_in(name: &str) -> Option<String> {
     const PREFIXES: &[&str] = &["pl-", "tgw-rtb-", "rslvr-in-", "rslvr-out-", "rp-", "vpc-", "Z"];
     PREFIXES.iter().find_map(|prefix| id_in(name, &[prefix])).or_else(|| uuid_in(name))
 }
 
-/// The last UUID in a path.
+/// Returns the last UUID in a path.
 fn uuid_in(path: &str) -> Option<String> {
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];
     let is_uuid = |text: &str| {
         text.len() == 36
-            && text.bytes().enumerate().all(|(at, octet)| match HYPHENS.contains(&at) {
-                true => octet == b'-',
-                false => octet.is_ascii_hexdigit(),
+            && text.bytes().enumerate().all(|(at, byte)| match HYPHENS.contains(&at) {
+                true => byte == b'-',
+                false => byte.is_ascii_hexdigit(),
             })
     };
     (0..path.len()).rev().find_map(|at| path.get(at..at + 36).filter(|text| is_uuid(text)).map(str::to_owned))
 }
 
-/// The last id in a path that begins so.
+/// Returns the last id in a path that has one of the prefixes.
 fn id_in(path: &str, prefixes: &[&str]) -> Option<String> {
-    let words = path.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    words.into_iter().find_map(|word| {
-        let starts = prefixes.iter().filter_map(|prefix| {
-            let at = word.find(prefix)?;
-            let is_start = at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
-            let (id, rest) = (&word[at..], &word[at + prefix.len()..]);
-            // A hosted zone's id has no hyphen to know it by, only its capitals.
+    let parts = path.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    parts.into_iter().find_map(|part| {
+        let ids = prefixes.iter().filter_map(|prefix| {
+            let at = part.find(prefix)?;
+            let is_start = at == 0 || !part.as_bytes()[at - 1].is_ascii_alphanumeric();
+            let (id, rest) = (&part[at..], &part[at + prefix.len()..]);
+            // The id of a hosted zone contains no hyphen after the prefix. It is recognised by its capital
+            // letters and digits.
             if *prefix == "Z" {
                 let end = id.find('-').unwrap_or(id.len());
-                let is_capital = |octet: u8| octet.is_ascii_uppercase() || octet.is_ascii_digit();
-                return (is_start && end > 8 && id[..end].bytes().all(is_capital))
+                let is_valid = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+                return (is_start && end > 8 && id[..end].bytes().all(is_valid))
                     .then(|| id[..end].to_owned());
             }
-            // AWS's own ids end with hexadecimal digits; what follows them is not theirs.
+            // Ids that AWS assigns end with hexadecimal digits. Anything after them belongs to the file name.
             let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
-            let is_aws = digits >= 8 && rest[digits..].chars().next().is_none_or(|c| c == '-');
-            let end = if is_aws { prefix.len() + digits } else { id.len() };
+            let is_assigned_by_aws = digits >= 8 && rest[digits..].chars().next().is_none_or(|c| c == '-');
+            let end = if is_assigned_by_aws { prefix.len() + digits } else { id.len() };
             (is_start && !rest.is_empty()).then(|| id[..end].to_owned())
         });
-        starts.into_iter().next()
+        ids.into_iter().next()
     })
 }
 
@@ -180,14 +182,14 @@ mod tests {
 
     #[test]
     fn an_id_is_found_in_a_path() {
-        let found = |path, prefix| id_in(path, &[prefix]);
-        let id = || Some("tgw-rtb-0a1b2c3d4e5f60718".to_owned());
-        assert_eq!(found("x/tgw-rtb-0a1b2c3d4e5f60718-routes.json", "tgw-rtb-"), id());
-        assert_eq!(found("tgw-rtb-0a1b2c3d4e5f60718/routes.json", "tgw-rtb-"), id());
-        assert_eq!(found("routes-of-tgw-rtb-0a1b2c3d4e5f60718.json", "tgw-rtb-"), id());
-        assert_eq!(found("addresses-rslvr-in-lab.json", "rslvr-in-"), Some("rslvr-in-lab".to_owned()));
-        assert_eq!(found("Z0123456789ABC-records.json", "Z"), Some("Z0123456789ABC".to_owned()));
-        assert_eq!(found("Zones.json", "Z"), None);
-        assert_eq!(found("vpc.json", "vpc-"), None);
+        let find = |path, prefix| id_in(path, &[prefix]);
+        let expected = || Some("tgw-rtb-0a1b2c3d4e5f60718".to_owned());
+        assert_eq!(find("x/tgw-rtb-0a1b2c3d4e5f60718-routes.json", "tgw-rtb-"), expected());
+        assert_eq!(find("tgw-rtb-0a1b2c3d4e5f60718/routes.json", "tgw-rtb-"), expected());
+        assert_eq!(find("routes-of-tgw-rtb-0a1b2c3d4e5f60718.json", "tgw-rtb-"), expected());
+        assert_eq!(find("addresses-rslvr-in-lab.json", "rslvr-in-"), Some("rslvr-in-lab".to_owned()));
+        assert_eq!(find("Z0123456789ABC-records.json", "Z"), Some("Z0123456789ABC".to_owned()));
+        assert_eq!(find("Zones.json", "Z"), None);
+        assert_eq!(find("vpc.json", "vpc-"), None);
     }
 }

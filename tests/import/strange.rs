@@ -57,7 +57,7 @@ fn what_is_no_text_is_told_where_it_begins() {
     let told = import(dir.path(), &ImportOptions::default()).unwrap();
     let loaded = told.load(Path::new("damaged"));
     let told = loaded.report.render(&loaded.sources);
-    assert!(told.contains("cut.json:2:12: error[unreadable-file]: from here on this is no text"), "{told}");
+    assert!(told.contains("cut.json:2:12: error[unreadable-file]: invalid UTF-8 or UTF-16 text"), "{told}");
     assert!(!told.contains("drawing"), "{told}");
 }
 
@@ -133,7 +133,7 @@ fn answers_of_other_calls_are_one_thing_each() {
     assert_eq!(
         told,
         [
-            "meta.json:1:1: this document holds no objects",
+            "meta.json:1:1: document without objects",
             "query.json:1:2: an object of a list without its key, as `--query` leaves it, is not read (`Cidr`)",
             "service.json:1:1: a document with the keys `arn`, `createdAt`, `dnsEntry`, `id`, … is not read",
         ]
@@ -166,7 +166,7 @@ fn old_examples_forms_are_read() {
     assert!(imported.text.contains("cidr = [\"10.0.0.0/16\"]"), "{}", imported.text);
     assert!(imported.report.to_string().contains("ask 10.0.0.53, 10.0.0.54 and not"), "{}", imported.report);
     let read = &imported.report.read["Vpcs"];
-    assert_eq!((read.converted, read.skipped["no document tells its prefixes"]), (1, 1));
+    assert_eq!((read.converted, read.skipped["no document contains its CIDR blocks"]), (1, 1));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! VPC endpoints, what they lead to, and the services behind them.
+//! VPC endpoints, their associations and services.
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use super::{OtherFields, Tag, objects};
 #[serde(rename_all = "PascalCase", default)]
 pub struct VpcEndpoint {
     pub vpc_endpoint_id: String,
-    /// Absent before interface endpoints came: `Gateway`.
+    /// Missing in documents from before interface endpoints existed: `Gateway`.
     pub vpc_endpoint_type: Option<String>,
     pub vpc_id: String,
     pub owner_id: Option<String>,
@@ -19,7 +19,7 @@ pub struct VpcEndpoint {
     pub policy_document: Option<String>,
     pub route_table_ids: Vec<String>,
     pub subnet_ids: Vec<String>,
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupIdentifier>,
     pub ip_address_type: Option<String>,
     pub dns_options: DnsOptions,
     pub private_dns_enabled: Option<bool>,
@@ -35,7 +35,7 @@ pub struct VpcEndpoint {
 /// EC2 API, `GroupIdentifier`, and `SecurityGroupIdentifier` of endpoints.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Group {
+pub struct GroupIdentifier {
     pub group_id: String,
 }
 
@@ -74,7 +74,7 @@ pub struct VpcEndpointAssociation {
 #[serde(rename_all = "PascalCase", default)]
 pub struct ServiceDetail {
     pub service_name: String,
-    pub service_type: Vec<ServiceType>,
+    pub service_type: Vec<ServiceTypeDetail>,
     pub private_dns_name: Option<String>,
     pub private_dns_names: Vec<PrivateDnsName>,
     #[serde(flatten)]
@@ -84,7 +84,7 @@ pub struct ServiceDetail {
 /// EC2 API, `ServiceTypeDetail`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ServiceType {
+pub struct ServiceTypeDetail {
     pub service_type: String,
 }
 
@@ -96,12 +96,13 @@ pub struct PrivateDnsName {
 }
 
 impl ServiceDetail {
-    /// Whether this is the service as endpoints of a type reach it: S3 has one of each.
+    /// Returns whether this is the variant of the service for endpoints of this type. S3, for example, has
+    /// one for each of two types.
     pub fn is_for(&self, endpoint_type: &str) -> bool {
         self.service_type.iter().any(|kind| kind.service_type == endpoint_type)
     }
 
-    /// All its private names.
+    /// Returns its private DNS names.
     pub fn names(&self) -> Vec<&str> {
         let listed = self.private_dns_names.iter().map(|name| name.private_dns_name.as_str());
         let mut names: Vec<&str> = listed.chain(self.private_dns_name.as_deref()).collect();

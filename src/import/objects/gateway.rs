@@ -1,4 +1,4 @@
-//! Gateways: to the internet, address translation, and on-premises links.
+//! Internet gateways, NAT gateways, VPN and Direct Connect.
 
 use serde::Deserialize;
 
@@ -23,7 +23,8 @@ pub struct VpcAttachment {
 }
 
 impl VpcAttachment {
-    /// Whether it holds. AWS writes `available` for internet gateways and `attached` for others.
+    /// Returns whether the gateway is attached. The state is `available` for internet gateways and `attached`
+    /// for others.
     pub fn is_attached(&self) -> bool {
         super::is_state(self.state.as_deref().or(Some("attached")), &["available", "attached", "attaching"])
     }
@@ -56,7 +57,7 @@ pub struct NatGateway {
 }
 
 impl NatGateway {
-    /// Whether it is gone, or never came to be.
+    /// Returns whether the gateway was deleted or could not be created.
     pub fn is_deleted(&self) -> bool {
         super::is_state(self.state.as_deref(), &["deleted", "deleting", "failed"])
     }
@@ -98,7 +99,7 @@ pub struct VpnConnection {
     pub other: OtherFields,
 }
 
-/// EC2 API, `VpnConnectionOptions`, as far as it is about routes.
+/// EC2 API, `VpnConnectionOptions`, only what affects routes.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct VpnConnectionOptions {
@@ -106,7 +107,7 @@ pub struct VpnConnectionOptions {
 }
 
 impl VpnConnection {
-    /// Whether it is there.
+    /// Returns whether the connection exists.
     pub fn is_active(&self) -> bool {
         !super::is_state(self.state.as_deref(), &["deleted", "deleting"])
     }
@@ -148,7 +149,7 @@ pub struct DirectConnectGatewayAssociation {
     pub direct_connect_gateway_id: String,
     pub association_state: Option<String>,
     pub associated_gateway: AssociatedGateway,
-    /// What was there before `associatedGateway`.
+    /// The predecessor of `associatedGateway`.
     pub virtual_gateway_id: Option<String>,
     #[serde(flatten)]
     pub other: OtherFields,
@@ -161,7 +162,7 @@ pub struct VirtualInterface {
     pub virtual_interface_id: String,
     pub virtual_interface_name: Option<String>,
     pub virtual_interface_state: Option<String>,
-    /// A private one may end at a virtual private gateway itself.
+    /// Set for private virtual interfaces that end directly at a virtual private gateway.
     pub virtual_gateway_id: Option<String>,
     pub direct_connect_gateway_id: Option<String>,
     #[serde(flatten)]
@@ -169,7 +170,7 @@ pub struct VirtualInterface {
 }
 
 impl VirtualInterface {
-    /// The virtual private gateway that it ends at.
+    /// Returns the virtual private gateway at which the interface ends.
     pub fn gateway(&self) -> Option<&str> {
         let gone =
             super::is_state(self.virtual_interface_state.as_deref(), &["deleted", "deleting", "rejected"]);
@@ -185,12 +186,12 @@ pub struct AssociatedGateway {
 }
 
 impl DirectConnectGatewayAssociation {
-    /// Whether it holds.
+    /// Returns whether the gateways are associated.
     pub fn is_associated(&self) -> bool {
         super::is_state(self.association_state.as_deref().or(Some("associated")), &["associated", "updating"])
     }
 
-    /// The virtual private gateway or transit gateway.
+    /// Returns the id of the virtual private gateway or transit gateway.
     pub fn gateway(&self) -> Option<&str> {
         self.associated_gateway.id.as_deref().or(self.virtual_gateway_id.as_deref())
     }
@@ -213,7 +214,7 @@ objects! {
     DirectConnectGateway, "directConnectGateways", |this| this.direct_connect_gateway_id.clone(),
         ["amazonSideAsn", "ownerAccount", "directConnectGatewayState", "stateChangeError", "tags"];
     DirectConnectGatewayAssociation, "directConnectGatewayAssociations",
-        |this| format!("{} with {}", this.direct_connect_gateway_id, this.gateway().unwrap_or("nothing")),
+        |this| format!("{} with {}", this.direct_connect_gateway_id, this.gateway().unwrap_or("an unknown gateway")),
         ["directConnectGatewayOwnerAccount", "stateChangeError", "associationId",
          "allowedPrefixesToDirectConnectGateway", "virtualGatewayRegion", "virtualGatewayOwnerAccount"];
     VirtualInterface, "virtualInterfaces", |this| this.virtual_interface_id.clone(),

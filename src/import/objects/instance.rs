@@ -1,8 +1,8 @@
-//! Instances, network interfaces, Elastic IP addresses.
+//! Instances, network interfaces and Elastic IP addresses.
 
 use serde::Deserialize;
 
-use super::endpoint::Group;
+use super::endpoint::GroupIdentifier;
 use super::network::PrivateDnsNameOptions;
 use super::{OtherFields, Tag, objects};
 
@@ -26,7 +26,7 @@ pub struct Instance {
     pub ipv6_address: Option<String>,
     pub network_interfaces: Vec<InstanceInterface>,
     pub private_dns_name_options: Option<PrivateDnsNameOptions>,
-    pub security_groups: Vec<Group>,
+    pub security_groups: Vec<GroupIdentifier>,
     pub source_dest_check: Option<bool>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
@@ -46,19 +46,19 @@ pub struct InstanceState {
 pub struct InstanceInterface {
     pub network_interface_id: Option<String>,
     pub private_ip_address: Option<String>,
-    pub ipv6_addresses: Vec<Ipv6>,
-    pub groups: Vec<Group>,
+    pub ipv6_addresses: Vec<InterfaceIpv6Address>,
+    pub groups: Vec<GroupIdentifier>,
 }
 
 /// EC2 API, `InstanceIpv6Address` and `NetworkInterfaceIpv6Address`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Ipv6 {
+pub struct InterfaceIpv6Address {
     pub ipv6_address: String,
 }
 
 impl Instance {
-    /// Its first IPv6 address.
+    /// Returns the first IPv6 address.
     pub fn ipv6(&self) -> Option<&str> {
         let of_interfaces = self.network_interfaces.iter().flat_map(|interface| &interface.ipv6_addresses);
         self.ipv6_address.as_deref().or_else(|| of_interfaces.map(|one| one.ipv6_address.as_str()).next())
@@ -75,10 +75,10 @@ pub struct NetworkInterface {
     pub description: Option<String>,
     pub interface_type: Option<String>,
     pub private_ip_address: Option<String>,
-    pub ipv6_addresses: Vec<Ipv6>,
+    pub ipv6_addresses: Vec<InterfaceIpv6Address>,
     pub association: InterfaceAssociation,
     pub attachment: InterfaceAttachment,
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupIdentifier>,
     pub source_dest_check: Option<bool>,
     pub tag_set: Vec<Tag>,
     #[serde(flatten)]

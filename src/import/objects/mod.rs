@@ -1,5 +1,5 @@
-//! AWS's objects as its command line prints them, one file a group. Fields have AWS's names; what a field means
-//! stands in AWS's API references.
+//! AWS objects as printed by the AWS CLI, in one file per group. Fields have the names of the AWS APIs and
+//! are described in the AWS API references.
 
 pub mod endpoint;
 pub mod gateway;
@@ -15,24 +15,24 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The fields of an object that its type does not read.
+/// The fields of an object that its type does not declare.
 pub type OtherFields = BTreeMap<String, serde_json::Value>;
 
-/// An object that a document holds.
+/// An object in a document.
 pub trait Object: DeserializeOwned {
-    /// Its kind: the key of the documents that hold it.
+    /// The kind: the top-level key of the documents that contain such objects.
     const KIND: &'static str;
-    /// Fields that are known and change no answer.
+    /// Known fields that have no effect on answers.
     const IGNORED: &'static [&'static str];
 
-    /// Its id.
+    /// Returns the id.
     fn id(&self) -> String;
 
-    /// The fields that are not read.
+    /// Returns the fields that the type does not declare.
     fn other_fields(&self) -> &OtherFields;
 }
 
-/// Makes types objects: each with its document's key, its id, and the fields that change no answer.
+/// Implements [`Object`] for types, each with its kind, its id and the fields that have no effect on answers.
 macro_rules! objects {
     ($($type:ident, $kind:literal, |$this:ident| $id:expr, [$($ignored:literal),* $(,)?];)+) => {
         $(impl super::Object for $type {
@@ -44,7 +44,7 @@ macro_rules! objects {
                 $id
             }
 
-            fn other(&self) -> &super::Other {
+            fn other_fields(&self) -> &super::OtherFields {
                 &self.other
             }
         })+
@@ -56,18 +56,19 @@ pub(super) use objects;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Tag {
-    /// Its key.
+    /// The key.
     pub key: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
-/// The value of the tag `Name`, if it says anything.
+/// Returns the value of the `Name` tag, if it is not empty.
 pub fn name_tag(tags: &[Tag]) -> Option<&str> {
     tags.iter().find(|tag| tag.key == "Name" && !tag.value.is_empty()).map(|tag| tag.value.as_str())
 }
 
-/// Whether a state, in whatever case AWS wrote it over the years, is one of these.
+/// Returns whether `state` is one of `states`. The comparison ignores case, since AWS has changed it over
+/// time.
 pub fn is_state(state: Option<&str>, states: &[&str]) -> bool {
     state.is_some_and(|state| states.iter().any(|one| one.eq_ignore_ascii_case(state)))
 }

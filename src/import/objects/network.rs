@@ -1,9 +1,9 @@
-//! VPCs, subnets, route tables, prefix lists, peering connections, DHCP options.
+//! VPCs, subnets, route tables, prefix lists, peering connections and DHCP options.
 
 use serde::Deserialize;
 
 use super::{OtherFields, Tag, objects};
-use crate::import::places::{region_of_arn, region_of_name};
+use crate::import::regions::{region_of_arn, region_of_name};
 
 /// EC2 API, `Vpc`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -11,10 +11,10 @@ use crate::import::places::{region_of_arn, region_of_name};
 pub struct Vpc {
     pub vpc_id: String,
     pub cidr_block: Option<String>,
-    /// AWS's examples of 2018 call it otherwise.
+    /// The alias occurs in AWS's examples from 2018.
     #[serde(alias = "CidrBlockAssociations")]
-    pub cidr_block_association_set: Vec<VpcCidr>,
-    pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
+    pub cidr_block_association_set: Vec<VpcCidrBlockAssociation>,
+    pub ipv6_cidr_block_association_set: Vec<Ipv6CidrBlockAssociation>,
     pub owner_id: Option<String>,
     pub dhcp_options_id: Option<String>,
     #[serde(deserialize_with = "one_or_list")]
@@ -32,13 +32,13 @@ pub struct BlockPublicAccessStates {
 }
 
 impl BlockPublicAccessStates {
-    /// In which way it is blocked; `None` where it is not.
+    /// Returns the block mode, or `None` if public access is not blocked.
     pub fn blocked(&self) -> Option<&str> {
         self.internet_gateway_block_mode.as_deref().filter(|mode| !mode.is_empty() && *mode != "off")
     }
 }
 
-/// Reads an object, or the first of a list of such, as some tools write it.
+/// Deserialises an object, or the first element of a list, which some tools write instead.
 fn one_or_list<'de, D: serde::Deserializer<'de>>(read: D) -> Result<BlockPublicAccessStates, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -55,34 +55,34 @@ fn one_or_list<'de, D: serde::Deserializer<'de>>(read: D) -> Result<BlockPublicA
 /// EC2 API, `VpcCidrBlockAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcCidr {
+pub struct VpcCidrBlockAssociation {
     pub cidr_block: String,
-    pub cidr_block_state: CidrState,
+    pub cidr_block_state: CidrBlockState,
 }
 
-/// EC2 API, `VpcIpv6CidrBlockAssociation` and its like of subnets.
+/// EC2 API, `VpcIpv6CidrBlockAssociation` and `SubnetIpv6CidrBlockAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcIpv6Cidr {
+pub struct Ipv6CidrBlockAssociation {
     pub ipv6_cidr_block: String,
-    pub ipv6_cidr_block_state: CidrState,
+    pub ipv6_cidr_block_state: CidrBlockState,
 }
 
 /// EC2 API, `VpcCidrBlockState`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct CidrState {
+pub struct CidrBlockState {
     pub state: Option<String>,
 }
 
-impl CidrState {
-    /// Whether the prefix counts. Old documents do not say.
+impl CidrBlockState {
+    /// Returns whether the CIDR block is associated. Old documents contain no state.
     pub fn is_associated(&self) -> bool {
         self.state.as_deref().is_none_or(|state| state == "associated" || state == "associating")
     }
 }
 
-/// What `describe-vpc-attribute` prints.
+/// The output of `aws ec2 describe-vpc-attribute`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct VpcAttribute {
@@ -107,7 +107,7 @@ pub struct Subnet {
     pub subnet_arn: Option<String>,
     pub owner_id: Option<String>,
     pub cidr_block: Option<String>,
-    pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
+    pub ipv6_cidr_block_association_set: Vec<Ipv6CidrBlockAssociation>,
     pub availability_zone: Option<String>,
     pub map_public_ip_on_launch: Option<bool>,
     pub enable_dns64: Option<bool>,
@@ -151,7 +151,7 @@ pub struct RouteTableAssociation {
     pub main: bool,
     pub subnet_id: Option<String>,
     pub gateway_id: Option<String>,
-    pub association_state: CidrState,
+    pub association_state: CidrBlockState,
 }
 
 /// EC2 API, `Route`.
@@ -176,7 +176,7 @@ pub struct Route {
     pub state: Option<String>,
 }
 
-/// EC2 API, `ManagedPrefixList`, and the older `PrefixList`, which has its prefixes with it.
+/// EC2 API, `ManagedPrefixList`, and the older `PrefixList`, which includes the entries.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct PrefixList {
@@ -189,14 +189,15 @@ pub struct PrefixList {
 }
 
 impl PrefixList {
-    /// Its region, as its ARN or its name says.
+    /// Returns the region in its ARN or its name.
     pub fn region(&self) -> Option<&str> {
         let of_arn = self.prefix_list_arn.as_deref().and_then(region_of_arn);
         of_arn.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
     }
 
-    /// What it goes by. Some of AWS's own have one id in two regions.
-    fn named(&self, region: Option<&str>) -> String {
+    /// Returns an id that is unique across regions. Some AWS-managed prefix lists have the same id in two
+    /// regions.
+    fn qualified_id(&self, region: Option<&str>) -> String {
         let id = &self.prefix_list_id;
         region.map_or_else(|| id.clone(), |region| format!("{id} of {region}"))
     }
@@ -264,11 +265,11 @@ pub struct DhcpConfiguration {
     pub values: Vec<DhcpValue>,
 }
 
-/// EC2 API, `AttributeValue`. Older examples have the text alone.
+/// EC2 API, `AttributeValue`. Old examples contain a plain string instead.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum DhcpValue {
-    Text(String),
+    Plain(String),
     Value {
         #[serde(rename = "Value", default)]
         value: String,
@@ -276,10 +277,10 @@ pub enum DhcpValue {
 }
 
 impl DhcpValue {
-    /// The text.
+    /// Returns the value.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Text(text) | Self::Value { value: text } => text,
+            Self::Plain(text) | Self::Value { value: text } => text,
         }
     }
 }
@@ -293,7 +294,7 @@ objects! {
          "AssignIpv6AddressOnCreation", "OutpostArn", "Ipv6Native", "Type", "State", "AvailableIpAddressCount",
          "DefaultForAz"];
     RouteTable, "RouteTables", |this| this.route_table_id.clone(), ["PropagatingVgws"];
-    PrefixList, "PrefixLists", |this| this.named(this.region()),
+    PrefixList, "PrefixLists", |this| this.qualified_id(this.region()),
         ["AddressFamily", "State", "StateMessage", "MaxEntries", "Version", "Tags", "OwnerId",
          "IpamPrefixListResolverTargetId", "IpamPrefixListResolverSyncEnabled"];
     VpcPeeringConnection, "VpcPeeringConnections", |this| this.vpc_peering_connection_id.clone(),

@@ -1,4 +1,4 @@
-//! Route 53 Resolver: rules, endpoints, the configuration of VPCs; VPC Lattice's associations.
+//! Route 53 Resolver rules, endpoints and VPC settings, and VPC Lattice associations.
 
 use serde::Deserialize;
 

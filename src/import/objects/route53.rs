@@ -1,4 +1,4 @@
-//! Hosted zones, their records, and Profiles.
+//! Hosted zones, record sets, health checks and Profiles.
 
 use serde::Deserialize;
 
@@ -45,7 +45,8 @@ pub struct HostedZoneSummary {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HostedZoneOwner {
-    /// The service that made the zone, such as `efs.amazonaws.com`; of endpoints' private DNS `vpce.amazonaws.com`.
+    /// The service that created the zone, such as `efs.amazonaws.com`, or `vpce.amazonaws.com` for private
+    /// DNS of endpoints.
     pub owning_service: Option<String>,
 }
 
@@ -74,7 +75,7 @@ pub struct ResourceRecordSet {
 }
 
 impl ResourceRecordSet {
-    /// Fields that are known and change no answer.
+    /// Known fields that have no effect on answers.
     pub const IGNORED: &'static [&'static str] = &["TrafficPolicyInstanceId"];
 }
 
@@ -98,7 +99,7 @@ pub struct GeoProximityLocation {
     pub bias: Option<i32>,
 }
 
-/// Route 53 API, `Coordinates`: degrees as text.
+/// Route 53 API, `Coordinates`. Degrees are strings.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Coordinates {
@@ -116,7 +117,7 @@ pub struct HealthCheck {
     pub other: OtherFields,
 }
 
-/// Route 53 API, `HealthCheckConfig`, as far as it is about what is told of health.
+/// Route 53 API, `HealthCheckConfig`, only what affects the status.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HealthCheckConfig {

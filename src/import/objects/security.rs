@@ -12,7 +12,7 @@ pub struct SecurityGroup {
     pub group_name: Option<String>,
     pub vpc_id: Option<String>,
     pub ip_permissions: Vec<IpPermission>,
-    /// Absent in documents of groups that have no such rules, as of EC2-Classic.
+    /// Missing for groups without egress rules, such as those of EC2-Classic.
     pub ip_permissions_egress: Option<Vec<IpPermission>>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! Transit gateways.
+//! Transit gateways, their attachments and route tables.
 
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ pub struct TransitGateway {
     pub other: OtherFields,
 }
 
-/// EC2 API, `TransitGatewayOptions`, as far as it is about answers; `TransitGatewayVpcAttachmentOptions` too.
+/// EC2 API, `TransitGatewayOptions` and `TransitGatewayVpcAttachmentOptions`, only what affects answers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct TransitGatewayOptions {
@@ -28,22 +28,22 @@ pub struct TransitGatewayOptions {
 }
 
 impl TransitGatewayOptions {
-    /// Whether IPv6 prefixes are propagated, as far as it is said.
+    /// Returns whether IPv6 prefixes are propagated. Enabled by default.
     pub fn has_ipv6_support(&self) -> bool {
         self.ipv6_support.as_deref() != Some("disable")
     }
 
-    /// Whether groups may be named across it, where it is said.
+    /// Returns whether security group referencing is enabled, if specified.
     pub fn has_group_referencing(&self) -> Option<bool> {
         self.security_group_referencing_support.as_deref().map(|said| said == "enable")
     }
 
-    /// Whether appliance mode is on, which is said where it is.
+    /// Returns whether appliance mode is enabled. Disabled by default.
     pub fn has_appliance_mode(&self) -> bool {
         self.appliance_mode_support.as_deref() == Some("enable")
     }
 
-    /// Whether DNS support is on, as it is unless said otherwise.
+    /// Returns whether DNS support is enabled. Enabled by default.
     pub fn has_dns_support(&self) -> bool {
         self.dns_support.as_deref() != Some("disable")
     }
@@ -65,13 +65,14 @@ pub struct TransitGatewayAttachment {
 }
 
 impl TransitGatewayAttachment {
-    /// Whether another transit gateway is behind it.
+    /// Returns whether it connects to another transit gateway.
     pub fn is_peering(&self) -> bool {
         matches!(self.resource_type.as_str(), "peering" | "tgw-peering")
     }
 
-    /// What it goes by. Both gateways of a peering have an attachment of one id.
-    fn name(&self) -> String {
+    /// Returns an id that is unique across transit gateways. Both sides of a peering list an attachment with
+    /// the same id.
+    fn qualified_id(&self) -> String {
         let id = &self.transit_gateway_attachment_id;
         if self.is_peering() { format!("{id} of {}", self.transit_gateway_id) } else { id.clone() }
     }
@@ -144,7 +145,7 @@ pub struct TransitGatewayRoute {
 }
 
 /// EC2 API, `TransitGatewayRouteAttachment`, `TransitGatewayRouteTableAssociation` and
-/// `TransitGatewayRouteTablePropagation`: which attachment.
+/// `TransitGatewayRouteTablePropagation`: a reference to an attachment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RouteAttachment {
@@ -166,7 +167,7 @@ pub struct PrefixListReference {
 objects! {
     TransitGateway, "TransitGateways", |this| this.transit_gateway_id.clone(),
         ["OwnerId", "Description", "CreationTime"];
-    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.name(),
+    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.qualified_id(),
         ["TransitGatewayOwnerId", "ResourceOwnerId", "CreationTime"];
     TransitGatewayVpcAttachment, "TransitGatewayVpcAttachments",
         |this| this.transit_gateway_attachment_id.clone(), ["VpcOwnerId", "CreationTime"];

@@ -1,10 +1,10 @@
-//! Calls whose answers have a shape of their own.
+//! Commands whose output has a special shape.
 
 use super::DocumentReader;
-use super::forms::Representation;
+use super::representations::Representation;
 use super::keys::{UNRELATED, VPC_ATTRIBUTES};
 use crate::import::document::{Document, DocumentError, RawJson};
-use crate::import::folder::is_account;
+use crate::import::directory::is_account;
 use crate::import::ledger::{LocatedItem, SourceLocation};
 use crate::import::objects::Object;
 use crate::import::objects::instance::Reservation;
@@ -12,14 +12,14 @@ use crate::import::objects::network::{BlockPublicAccessStates, VpcAttribute};
 use crate::import::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
 
 impl DocumentReader<'_> {
-    /// Reads reservations, which hold the instances.
+    /// Reads reservations, which contain the instances.
     pub(super) fn read_reservations(&mut self, file: usize, value: &RawJson<'_>) {
         let Some(items) = value.items() else {
-            self.add_error(file, value, "`Reservations` is no list".to_owned());
+            self.add_error(file, value, "`Reservations` is not an array".to_owned());
             return;
         };
         for item in items {
-            // Some tools write the instances alone.
+            // Some tools write the instances without reservations.
             let members = item.members().unwrap_or_default();
             match members.into_iter().find(|member| member.key == "Instances") {
                 Some(instances) => self.read_list(file, &instances.value, |all| &mut all.instances),
@@ -31,119 +31,122 @@ impl DocumentReader<'_> {
         }
     }
 
-    /// Reads whether public access to a region's VPCs is blocked.
+    /// Reads whether VPC Block Public Access is enabled in a region.
     pub(super) fn read_block_public_access(&mut self, file: usize, value: &RawJson<'_>) {
         const KIND: &str = "VpcBlockPublicAccessOptions";
         let Some(states) = self.deserialize::<BlockPublicAccessStates>(file, value) else { return };
-        let spot = SourceLocation { file, at: value.start };
-        self.ledger.insert_item(KIND, spot);
+        let location = SourceLocation { file, at: value.start };
+        self.ledger.insert_item(KIND, location);
         match states.blocked() {
-            None => self.ledger.mark_item_skipped(KIND, spot, "public access is not blocked"),
+            None => self.ledger.mark_item_skipped(KIND, location, "public access is not blocked"),
             Some(mode) => {
-                let why = format!("public access is blocked ({mode}), which is not modelled");
-                self.ledger.mark_item_unsupported(KIND, spot, why);
+                let why = format!("VPC Block Public Access ({mode}) is not supported");
+                self.ledger.mark_item_unsupported(KIND, location, why);
             }
         }
     }
 
-    /// Reads what `sts get-caller-identity` prints.
+    /// Reads the output of `aws sts get-caller-identity`.
     pub(super) fn read_caller_identity(&mut self, document: &Document<'_>) {
         let account: Option<String> =
             document.get("Account").and_then(|account| serde_json::from_str(account.text).ok());
         self.inventory.document_keys.insert("Account".to_owned());
-        let spot = SourceLocation { file: document.file, at: document.at.start };
-        self.ledger.insert_item("Account", spot);
-        self.ledger.mark_item_skipped("Account", spot, "it is the account of VPCs that nothing else tells it of");
+        let location = SourceLocation { file: document.file, at: document.at.start };
+        self.ledger.insert_item("Account", location);
+        let why = "used as the account of VPCs whose owner is not stated";
+        self.ledger.mark_item_skipped("Account", location, why);
         self.inventory.caller_account = account.filter(|account| is_account(account));
     }
 
     /// Reads an attribute of a VPC.
     pub(super) fn read_vpc_attribute(&mut self, document: &Document<'_>) {
-        let mut whole = serde_json::Map::new();
+        let mut members = serde_json::Map::new();
         for member in &document.members {
             let value = serde_json::from_str(member.value.text).unwrap_or(serde_json::Value::Null);
-            whole.insert(member.key.clone(), value);
+            members.insert(member.key.clone(), value);
         }
         let start = document.at.start;
-        let value = serde_json::Value::Object(whole).to_string();
+        let value = serde_json::Value::Object(members).to_string();
         let value = RawJson { text: &value, start };
-        let Some(read) = self.deserialize::<VpcAttribute>(document.file, &value) else { return };
-        let spot = SourceLocation { file: document.file, at: start };
-        self.ledger.insert_item(VPC_ATTRIBUTES, spot);
-        if read.enable_dns_support.is_none() && read.enable_dns_hostnames.is_none() {
-            self.ledger.mark_item_skipped(VPC_ATTRIBUTES, spot, UNRELATED);
+        let Some(attributes) = self.deserialize::<VpcAttribute>(document.file, &value) else { return };
+        let location = SourceLocation { file: document.file, at: start };
+        self.ledger.insert_item(VPC_ATTRIBUTES, location);
+        if attributes.enable_dns_support.is_none() && attributes.enable_dns_hostnames.is_none() {
+            self.ledger.mark_item_skipped(VPC_ATTRIBUTES, location, UNRELATED);
         }
-        self.inventory.attribute_locations.entry(read.vpc_id.clone()).or_default().push(spot);
-        let attribute = self.inventory.attributes.entry(read.vpc_id.clone()).or_default();
-        attribute.enable_dns_support = attribute.enable_dns_support.or(read.enable_dns_support);
-        attribute.enable_dns_hostnames = attribute.enable_dns_hostnames.or(read.enable_dns_hostnames);
+        self.inventory.attribute_locations.entry(attributes.vpc_id.clone()).or_default().push(location);
+        let known = self.inventory.attributes.entry(attributes.vpc_id.clone()).or_default();
+        known.enable_dns_support = known.enable_dns_support.or(attributes.enable_dns_support);
+        known.enable_dns_hostnames = known.enable_dns_hostnames.or(attributes.enable_dns_hostnames);
     }
 
-    /// Reads the VPCs that stand beside a hosted zone.
+    /// Reads the VPCs that are associated with a hosted zone.
     pub(super) fn read_zone_vpcs(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
         let vpcs: Vec<LocatedItem<ZoneVpc>> = self.read_items(document.file, "VPCs", value);
         let zone = document.get("HostedZone");
         let zone = zone.and_then(|zone| self.deserialize::<HostedZone>(document.file, zone)).map(|zone| zone.id());
-        let zone = zone.or_else(|| self.subject_id(document, "HostedZoneId", &["Z"], "a hosted zone"));
+        let zone = zone.or_else(|| self.subject_id(document, "HostedZoneId", &["Z"], "hosted zone"));
         if let Some(zone) = zone {
             self.inventory.zone_vpcs.entry(zone).or_default().extend(vpcs);
         }
     }
 
-    /// Reads which hosted zones a VPC has.
+    /// Reads the hosted zones that are associated with a VPC.
     pub(super) fn read_zone_summaries(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
         let Some(items) = value.items() else {
-            self.add_error(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
+            self.add_error(document.file, value, "`HostedZoneSummaries` is not an array".to_owned());
             return;
         };
-        let Some(vpc_id) = self.subject_id(document, "VpcId", &["vpc-"], "a VPC") else { return };
+        let Some(vpc_id) = self.subject_id(document, "VpcId", &["vpc-"], "VPC") else { return };
         for item in &items {
             let Some(zone) = self.deserialize::<HostedZoneSummary>(document.file, item) else { continue };
-            let spot = SourceLocation { file: document.file, at: item.start };
+            let location = SourceLocation { file: document.file, at: item.start };
             if let Some(service) = &zone.owner.owning_service {
-                self.record_service_zone(&zone, service, spot);
+                self.record_service_zone(&zone, service, location);
                 continue;
             }
-            let vpc = LocatedItem { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
+            let vpc = LocatedItem { object: ZoneVpc { vpc_id: vpc_id.clone() }, location };
             self.inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc);
-            // Its own account may have it alone, and the records may be there all the same.
-            let said = serde_json::json!({
+            // The zone may belong to another account, so that no other document contains it, although its
+            // records may have been exported.
+            let value = serde_json::json!({
                 "Id": format!("/hostedzone/{}", zone.hosted_zone_id),
                 "Name": zone.name,
                 "Config": { "PrivateZone": true },
             });
-            if let Ok(object) = serde_json::from_value(said.clone()) {
-                let number = self.inventory.hosted_zones.len();
-                let form = Representation { index: number, spot, len: 0, value: Some(said) };
-                self.insert_or_merge(object, form, |all| &mut all.hosted_zones);
+            if let Ok(object) = serde_json::from_value(value.clone()) {
+                let index = self.inventory.hosted_zones.len();
+                let representation = Representation { index, location, len: 0, value: Some(value) };
+                self.insert_or_merge(object, representation, |all| &mut all.hosted_zones);
             }
         }
     }
 
-    /// Accounts for a zone that an AWS service made, whose records nobody may list.
-    fn record_service_zone(&mut self, zone: &HostedZoneSummary, service: &str, spot: SourceLocation) {
+    /// Records a zone that an AWS service created. Its records cannot be listed.
+    fn record_service_zone(&mut self, zone: &HostedZoneSummary, service: &str, location: SourceLocation) {
         let id = &zone.hosted_zone_id;
-        self.ledger.insert(HostedZone::KIND, id, spot);
+        self.ledger.insert(HostedZone::KIND, id, location);
         if service.starts_with("vpce.") {
             self.ledger.mark_skipped(
                 HostedZone::KIND,
                 id,
-                "it is an endpoint's private DNS, which the endpoint tells",
+                "private DNS of an endpoint, derived from the endpoint",
             );
         } else {
-            let why =
-                format!("{service} owns {} and tells nobody its records", zone.name.trim_end_matches('.'));
+            let name = zone.name.trim_end_matches('.');
+            let why = format!("{service} owns hosted zone {name}, whose records cannot be listed");
             self.ledger.mark_unsupported(HostedZone::KIND, id, why);
         }
     }
 
-    /// A page of routes of a transit gateway is cut at 1000 without a token.
+    /// Checks that the routes of a transit gateway route table are complete. The API returns at most 1000
+    /// routes, and no token for the rest.
     pub(super) fn check_routes_complete(&mut self, document: &Document<'_>) {
         let more = document.get("AdditionalRoutesAvailable");
         if let Some(more) = more.filter(|more| more.text == "true") {
-            let message = "there are more routes than the call printed".to_owned();
-            let help =
-                "`aws ec2 export-transit-gateway-routes`, or search with narrower filters, a file each";
+            let message = "incomplete list of routes".to_owned();
+            let help = "use `aws ec2 export-transit-gateway-routes`, or run several searches with narrower \
+                        filters, each into its own file";
             let at = more.range();
             self.errors.push(DocumentError {
                 file: document.file,

@@ -1,17 +1,17 @@
-//! Top-level keys of documents that hold nothing to read, and why.
+//! Top-level keys of documents without objects to convert, each with the reason.
 
-/// What a top-level key of a document is to plustwo.
+/// What a top-level key of a document contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DocumentKey {
-    /// What stands there is read.
+    /// Objects that are read.
     Read,
-    /// It is known, and changes no answer.
+    /// Objects that are known to have no effect on answers, or are not used yet.
     Ignored,
-    /// Nobody knows it.
+    /// An unknown key.
     Unknown,
 }
 
-/// Documents that change no answer, and those that plustwo does not use so far, with the reason.
+/// The keys of objects that have no effect on answers, or are not used yet, with the reason.
 const IGNORED_KEYS: &[(&str, &str)] = &[
     ("FirewallRuleGroups", FIREWALL),
     ("FirewallRuleGroupAssociations", FIREWALL),
@@ -29,31 +29,31 @@ const IGNORED_KEYS: &[(&str, &str)] = &[
     ("LoadBalancerTargetHealth", LOAD_BALANCERS),
     ("TargetHealthDescriptions", LOAD_BALANCERS),
     ("Listeners", LOAD_BALANCERS),
-    ("DirectConnectGatewayAttachments", "where a Direct Connect gateway leads is told by its associations"),
-    ("directConnectGatewayAttachments", "where a Direct Connect gateway leads is told by its associations"),
-    ("virtualGateways", "virtual private gateways are known by EC2's documents"),
+    ("DirectConnectGatewayAttachments", "derived from the associations of the Direct Connect gateway"),
+    ("directConnectGatewayAttachments", "derived from the associations of the Direct Connect gateway"),
+    ("virtualGateways", "derived from `aws ec2 describe-vpn-gateways`"),
     ("connections", UNRELATED),
     ("lags", UNRELATED),
     ("interconnects", UNRELATED),
-    ("TransitGatewayAttachmentPropagations", "route tables tell what propagates to them"),
-    ("TransitGatewayConnects", "what is attached to transit gateways is told by their attachments"),
-    ("TransitGatewayConnectPeers", "what is attached to transit gateways is told by their attachments"),
-    ("TransitGatewayMulticastDomains", "multicast is not modelled, and no answer leads to it"),
+    ("TransitGatewayAttachmentPropagations", "derived from the propagations of the route tables"),
+    ("TransitGatewayConnects", "derived from the attachments of the transit gateway"),
+    ("TransitGatewayConnectPeers", "derived from the attachments of the transit gateway"),
+    ("TransitGatewayMulticastDomains", "multicast has no effect on names or egress paths"),
     ("CarrierGateways", GATEWAYS),
     ("LocalGateways", GATEWAYS),
     ("VpcEndpointConnections", SERVICE_PROVIDERS),
     ("ServiceConfigurations", SERVICE_PROVIDERS),
     ("AllowedPrincipals", SERVICE_PROVIDERS),
     ("ConnectionNotificationSet", SERVICE_PROVIDERS),
-    ("ResourceTagSets", "tags change no answer"),
-    ("ResourceTagSet", "tags change no answer"),
-    ("ResourceTags", "tags change no answer"),
-    ("resourceTags", "tags change no answer"),
-    ("QueryLoggingConfigs", "query logs change no answer"),
-    ("ResolverQueryLogConfigs", "query logs change no answer"),
-    ("ResolverQueryLogConfigAssociations", "query logs change no answer"),
-    ("ServiceNames", "the documents of the services say more"),
-    ("Tags", "objects carry their tags"),
+    ("ResourceTagSets", "tags have no effect on answers"),
+    ("ResourceTagSet", "tags have no effect on answers"),
+    ("ResourceTags", "tags have no effect on answers"),
+    ("resourceTags", "tags have no effect on answers"),
+    ("QueryLoggingConfigs", "query logging has no effect on answers"),
+    ("ResolverQueryLogConfigs", "query logging has no effect on answers"),
+    ("ResolverQueryLogConfigAssociations", "query logging has no effect on answers"),
+    ("ServiceNames", "derived from `ServiceDetails`"),
+    ("Tags", "included in the tagged objects"),
     ("Regions", UNRELATED),
     ("AvailabilityZones", UNRELATED),
     ("Volumes", UNRELATED),
@@ -72,16 +72,17 @@ const IGNORED_KEYS: &[(&str, &str)] = &[
     ("DelegationSets", UNRELATED),
 ];
 
-const FIREWALL: &str = "DNS Firewall is read and not used yet";
-const LOAD_BALANCERS: &str = "load balancers are known by their network interfaces";
-const GATEWAYS: &str = "routes lead to it, and nothing else is to be said of it";
-const SERVICE_PROVIDERS: &str = "it is about who offers a service, and not about who asks";
-pub(super) const UNRELATED: &str = "it has no part in names or ways out";
+const FIREWALL: &str = "DNS Firewall is not evaluated yet";
+const LOAD_BALANCERS: &str = "represented by the network interfaces of the load balancer";
+const GATEWAYS: &str = "exists only as a route target";
+const SERVICE_PROVIDERS: &str = "concerns only the provider of an endpoint service";
+pub(super) const UNRELATED: &str = "no effect on names or egress paths";
 
-/// What `describe-vpc-attribute` tells goes by this name: its documents have the attribute itself for a key.
+/// The kind that the report shows for the output of `describe-vpc-attribute`, whose documents have the
+/// attribute name as their key.
 pub const VPC_ATTRIBUTES: &str = "VpcAttributes";
 
-/// Keys that stand beside the objects of a document and hold none.
+/// Keys of metadata: they accompany the objects of a document and contain none.
 const METADATA_KEYS: &[&str] = &[
     "NextToken",
     "nextToken",
@@ -112,17 +113,17 @@ const METADATA_KEYS: &[&str] = &[
     "Version",
 ];
 
-/// Whether a key stands beside the objects of a document.
+/// Returns whether a key contains only metadata.
 pub(super) fn is_metadata(key: &str) -> bool {
     METADATA_KEYS.contains(&key)
 }
 
-/// Why what stands under a key changes no answer; `None` where nobody knows the key.
+/// Returns a key and the reason why its objects have no effect on answers, or `None` if the key is unknown.
 pub(super) fn ignored_key(key: &str) -> Option<(&'static str, &'static str)> {
     IGNORED_KEYS.iter().find(|(known, _)| *known == key).copied()
 }
 
-/// What a key is that nobody reads.
+/// Classifies a key whose value was not read.
 pub(super) fn classify_unread(key: &str) -> DocumentKey {
     if ignored_key(key).is_some() { DocumentKey::Ignored } else { DocumentKey::Unknown }
 }

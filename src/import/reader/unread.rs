@@ -1,4 +1,4 @@
-//! What is not read: accounted for, each with the reason.
+//! Recording of everything that is not read, with the reason.
 
 use super::{DocumentReader, keys};
 use crate::import::document::{Document, Member};
@@ -9,43 +9,51 @@ use crate::import::objects::network::Vpc;
 use crate::import::objects::{Object, OtherFields};
 
 impl DocumentReader<'_> {
-    /// Notes the fields of an object that nobody reads and that say something.
-    pub(super) fn record_unread_fields(&mut self, spot: SourceLocation, kind: &str, other: &OtherFields, ignored: &[&str]) {
+    /// Reports the non-empty fields of an object that are not read.
+    pub(super) fn record_unread_fields(
+        &mut self,
+        location: SourceLocation,
+        kind: &str,
+        other: &OtherFields,
+        ignored: &[&str],
+    ) {
         for (field, value) in other {
             if !is_empty_value(value) && !ignored.contains(&field.as_str()) {
-                self.ledger.note_unsupported(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
+                let message = format!("field `{field}` of `{kind}` is not supported");
+                self.ledger.note_unsupported(Some(location), message);
             }
         }
     }
 
-    /// Accounts for what changes no answer.
+    /// Records objects that have no effect on answers.
     pub(super) fn record_ignored(&mut self, file: usize, member: &Member<'_>) {
         let Some((kind, why)) = keys::ignored_key(&member.key) else { return };
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
-            let spot = SourceLocation { file, at: item.start };
-            self.ledger.insert_item(kind, spot);
-            self.ledger.mark_item_skipped(kind, spot, why);
+            let location = SourceLocation { file, at: item.start };
+            self.ledger.insert_item(kind, location);
+            self.ledger.mark_item_skipped(kind, location, why);
         }
     }
 
-    /// Accounts for a list that nobody knows.
+    /// Records the elements of a list with an unknown key.
     pub(super) fn record_unknown_member(&mut self, file: usize, member: &Member<'_>) {
         let key = &member.key;
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
-            let spot = SourceLocation { file, at: item.start };
-            let why = format!("a document with the key `{key}` is not read");
-            self.ledger.insert_item(key.clone(), spot);
-            self.ledger.mark_item_unsupported(key.clone(), spot, why);
+            let location = SourceLocation { file, at: item.start };
+            let why = format!("documents with the key `{key}` are not supported");
+            self.ledger.insert_item(key.clone(), location);
+            self.ledger.mark_item_unsupported(key.clone(), location, why);
         }
     }
 
-    /// Accounts for a document that is one object: an answer of its own, or what `--query` leaves of a list.
+    /// Records a document that consists of a single object: the output of an unknown command, or a list
+    /// reduced by `--query`.
     pub(super) fn record_unknown_document<'k>(
         &mut self,
         document: &Document<'_>,
         keys: impl Iterator<Item = &'k str>,
     ) {
-        const KIND: &str = "documents of other calls";
+        const KIND: &str = "documents of other commands";
         const MAX_KEYS: usize = 4;
         let mut keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
         if keys.len() > MAX_KEYS {
@@ -55,25 +63,24 @@ impl DocumentReader<'_> {
         let word = if keys.len() == 1 { "key" } else { "keys" };
         let keys = keys.join(", ");
         let why = match document.is_in_list {
-            true => {
-                format!("an object of a list without its key, as `--query` leaves it, is not read ({keys})")
-            }
-            false => format!("a document with the {word} {keys} is not read"),
+            true => format!("lists without a key, as printed with `--query`, are not supported ({keys})"),
+            false => format!("documents with the {word} {keys} are not supported"),
         };
-        let spot = SourceLocation { file: document.file, at: document.at.start };
-        self.ledger.insert_item(KIND, spot);
-        self.ledger.mark_item_unsupported(KIND, spot, why);
+        let location = SourceLocation { file: document.file, at: document.at.start };
+        self.ledger.insert_item(KIND, location);
+        self.ledger.mark_item_unsupported(KIND, location, why);
     }
 
-    /// Leaves VPCs out of which only such calls tell that do not say their prefixes, as `describe-vpc-classic-link`.
+    /// Removes VPCs that occur only in the output of commands that omit their CIDR blocks, such as
+    /// `describe-vpc-classic-link`.
     pub fn skip_vpcs_without_cidr(&mut self) {
-        let is_bare =
+        let has_no_cidr =
             |vpc: &ReadObject<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
-        for vpc in self.inventory.vpcs.extract_if(.., |vpc| is_bare(vpc)) {
+        for vpc in self.inventory.vpcs.extract_if(.., |vpc| has_no_cidr(vpc)) {
             let id = &vpc.vpc_id;
-            self.ledger.mark_skipped(Vpc::KIND, id, "no document tells its prefixes");
+            self.ledger.mark_skipped(Vpc::KIND, id, "no document contains its CIDR blocks");
             self.ledger.note_missing(
-                format!("the prefixes of VPC {id}"),
+                format!("CIDR blocks of VPC {id}"),
                 format!("aws ec2 describe-vpcs --vpc-ids {id}"),
             );
         }

@@ -33,7 +33,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Ends the path unless a reply sent in the given way reaches the sender. Returns whether it does.
+    /// Ends the path unless a reply, sent by `send`, reaches the sender. Returns whether it does.
     pub(super) fn require_replies(&mut self, home: ReturnDestination, send: impl Fn(&mut Self)) -> bool {
         match self.reply_returns(home, send) {
             Ok(passes_the_same) => {
@@ -48,7 +48,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Evaluates the path of a reply sent in the given way, to any of the sender's addresses: whether it
+    /// Evaluates the path of a reply, sent by `send` to any of the addresses of the sender: whether it
     /// passes the same Gateway Load Balancer endpoints as the sender's traffic ("Avoiding asymmetric routing
     /// with AWS Network Firewall"). Unknown counts as reached.
     fn reply_returns(&self, home: ReturnDestination, send: impl Fn(&mut Self)) -> Result<bool, NoReturnPath> {

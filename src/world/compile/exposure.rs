@@ -90,7 +90,7 @@ fn is_configured<T>(list: &[Marked<T>]) -> bool {
     list.is_empty() || list.iter().any(|entry| entry.mark() != Mark::default())
 }
 
-/// Whether a prefix contains so much of the internet that it excludes nobody.
+/// Whether a prefix contains most of the internet, so that it restricts no clients.
 fn is_wide(prefix: &IpNet) -> bool {
     match prefix {
         IpNet::V4(prefix) => prefix.prefix_len() <= WIDE_V4,

@@ -1,4 +1,4 @@
-//! A VPC: its own keys, its subnets, its NAT gateways.
+//! VPCs, their subnets and gateways.
 
 use super::ConfigWriter;
 use super::toml::InlineTable;
@@ -11,8 +11,8 @@ use crate::import::objects::{Object, is_state, name_tag};
 use crate::import::reader::VPC_ATTRIBUTES;
 
 impl ConfigWriter<'_> {
-    /// A VPC with everything in it.
-    pub(super) fn vpc(&mut self, vpc: &ReadObject<Vpc>) {
+    /// Writes a VPC and everything in it.
+    pub(super) fn write_vpc(&mut self, vpc: &ReadObject<Vpc>) {
         let id = vpc.vpc_id.as_str();
         let name = name_tag(&vpc.tags);
         self.toml.heading(&name.map_or_else(|| format!("VPC {id}"), |name| format!("VPC {id}, {name}")));
@@ -22,39 +22,40 @@ impl ConfigWriter<'_> {
         self.toml.optional_string("region", home.region.as_deref());
         self.toml.optional_string("account", home.account.as_deref());
         if home.account.is_none() {
-            let what = format!("the account that owns VPC {id}, which the query log tells");
+            let what = format!("account that owns VPC {id}, shown in the query log");
             self.ledger.note_missing(what, "aws sts get-caller-identity");
         }
         self.toml.strings("cidr", cidrs(vpc));
-        let spot = self.ledger.location(Vpc::KIND, id);
-        self.blocked(spot, &format!("VPC {id}"), &vpc.block_public_access_states);
-        self.attributes(id);
-        self.gateways(id);
+        let location = self.ledger.location(Vpc::KIND, id);
+        self.note_blocked_public_access(location, &format!("VPC {id}"), &vpc.block_public_access_states);
+        self.write_dns_attributes(id);
+        self.write_gateways(id);
         self.ledger.mark_converted(Vpc::KIND, id);
         let index = self.index;
         for subnet in index.subnets.get(id) {
-            self.subnet(subnet);
+            self.write_subnet(subnet);
         }
         if !self.has_document("Subnets") {
-            let call = self.with_region(id, "aws ec2 describe-subnets");
-            self.ledger.note_missing(format!("the subnets of VPC {id}"), call);
+            let command = self.with_region(id, "aws ec2 describe-subnets");
+            self.ledger.note_missing(format!("subnets of VPC {id}"), command);
         }
-        self.route_tables(id);
+        self.write_route_tables(id);
         for nat in index.nat_gateways.get(id) {
-            self.nat_gateway(nat);
+            self.write_nat_gateway(nat);
         }
-        self.endpoints(id);
-        self.security_groups(id);
-        self.network_acls(id);
-        self.network_interfaces(id);
-        self.instances(id);
+        self.write_endpoints(id);
+        self.write_security_groups(id);
+        self.write_network_acls(id);
+        self.write_network_interfaces(id);
+        self.write_instances(id);
     }
 
-    /// The DNS attributes, which no other call tells, and whether reverse zones are there.
-    fn attributes(&mut self, id: &str) {
+    /// Writes the DNS attributes, which only `describe-vpc-attribute` returns, and the setting for
+    /// autodefined reverse DNS.
+    fn write_dns_attributes(&mut self, id: &str) {
         let said = self.inventory.attributes.get(id).cloned().unwrap_or_default();
-        for spot in self.inventory.attribute_locations.get(id).into_iter().flatten() {
-            self.ledger.mark_item_converted(VPC_ATTRIBUTES, *spot);
+        for location in self.inventory.attribute_locations.get(id).into_iter().flatten() {
+            self.ledger.mark_item_converted(VPC_ATTRIBUTES, *location);
         }
         let attributes = [
             ("enable_dns_support", "enableDnsSupport", said.enable_dns_support),
@@ -64,26 +65,26 @@ impl ConfigWriter<'_> {
             match value {
                 Some(value) => self.toml.value(key, value.value),
                 None => {
-                    let call =
+                    let command =
                         format!("aws ec2 describe-vpc-attribute --vpc-id {id} --attribute {attribute}");
-                    let call = self.with_region(id, &call);
-                    let needing = self.needs_names(id);
+                    let command = self.with_region(id, &command);
+                    let needing = self.endpoint_with_private_dns(id);
                     let why = match &needing {
-                        // AWS lets no endpoint have private DNS without both.
-                        Some(endpoint) => format!("on, since endpoint {endpoint} has private DNS"),
-                        None if key == "enable_dns_support" => "on, as AWS makes VPCs".to_owned(),
-                        None => "off, as AWS makes VPCs".to_owned(),
+                        // AWS rejects private DNS for endpoints in a VPC without both attributes.
+                        Some(endpoint) => format!("true, since endpoint {endpoint} has private DNS"),
+                        None if key == "enable_dns_support" => "true, the default for new VPCs".to_owned(),
+                        None => "false, the default for new VPCs".to_owned(),
                     };
                     if needing.is_some() {
                         self.toml.value(key, true);
                     }
-                    self.ledger.note_missing(format!("{attribute} of VPC {id}: taken as {why}"), call);
+                    self.ledger.note_missing(format!("{attribute} of VPC {id}: assumed to be {why}"), command);
                 }
             }
         }
         let inventory = self.inventory;
         for config in inventory.resolver_configs.iter().filter(|config| config.resource_id == id) {
-            // The API says ENABLING and DISABLING meanwhile.
+            // The API also returns the transitional states ENABLING and DISABLING.
             if config.autodefined_reverse.as_deref().is_some_and(|word| word.starts_with("DISABL")) {
                 self.toml.string("autodefined_reverse", "DISABLED");
             }
@@ -91,19 +92,19 @@ impl ConfigWriter<'_> {
         }
     }
 
-    /// An endpoint whose private DNS tells that a VPC has both attributes.
-    fn needs_names(&self, vpc: &str) -> Option<String> {
+    /// Returns an endpoint with private DNS. It implies that both DNS attributes are enabled.
+    fn endpoint_with_private_dns(&self, vpc: &str) -> Option<String> {
         let mut own = self.index.endpoints.get(vpc).iter();
         let found = own.find(|endpoint| {
-            endpoint.kind() == "Interface"
+            endpoint.endpoint_type() == "Interface"
                 && endpoint.private_dns_enabled == Some(true)
                 && is_state(endpoint.state.as_deref().or(Some("available")), &["available"])
         });
         found.map(|endpoint| endpoint.vpc_endpoint_id.clone())
     }
 
-    /// The gateways attached to a VPC, and the service networks it is associated with.
-    fn gateways(&mut self, id: &str) {
+    /// Writes the gateways attached to a VPC, and the service networks it is associated with.
+    fn write_gateways(&mut self, id: &str) {
         let inventory = self.inventory;
         let index = self.index;
         match index.vpc_internet_gateways.get(id) {
@@ -111,7 +112,7 @@ impl ConfigWriter<'_> {
                 self.toml.string("internet_gateway", &gateway.internet_gateway_id);
                 self.ledger.mark_converted(InternetGateway::KIND, &gateway.internet_gateway_id);
             }
-            // A route that is active tells as much.
+            // An active route to an internet gateway implies that it is attached.
             None => {
                 let tables = index.route_tables.get(id).iter();
                 let active = tables.flat_map(|table| &table.object.routes).filter(|route| route.is_active());
@@ -120,15 +121,15 @@ impl ConfigWriter<'_> {
                     .find(|target| target.starts_with("igw-"));
                 if let Some(target) = found.filter(|target| !index.route_targets.contains(target)) {
                     self.toml.string("internet_gateway", target);
-                    let mut call = "aws ec2 describe-internet-gateways".to_owned();
+                    let mut command = "aws ec2 describe-internet-gateways".to_owned();
                     if self.has_document(InternetGateway::KIND) {
-                        call += &format!(" --internet-gateway-ids {target}");
+                        command += &format!(" --internet-gateway-ids {target}");
                     }
-                    let call = self.with_region(id, &call);
+                    let command = self.with_region(id, &command);
                     let what = format!(
-                        "internet gateway {target}: taken as attached to VPC {id}, whose routes lead to it"
+                        "internet gateway {target}: assumed to be attached to VPC {id}, which has routes to it"
                     );
-                    self.ledger.note_missing(what, call);
+                    self.ledger.note_missing(what, command);
                 }
             }
         }
@@ -149,24 +150,25 @@ impl ConfigWriter<'_> {
         }
     }
 
-    /// Accounts for gateways that no VPC has, and for those of which nothing is to be said.
-    pub(super) fn other_gateways(&mut self) {
+    /// Marks as skipped the internet gateways without a VPC, and the egress-only internet gateways, which
+    /// exist only as route targets.
+    pub(super) fn record_other_gateways(&mut self) {
         let inventory = self.inventory;
         for gateway in &inventory.internet_gateways {
             if gateway.attachments.is_empty() {
-                let why = "it is attached to no VPC";
+                let why = "not attached to a VPC";
                 self.ledger.mark_skipped(InternetGateway::KIND, &gateway.internet_gateway_id, why);
             }
         }
         for gateway in &inventory.egress_only_internet_gateways {
             let (kind, why) =
-                (EgressOnlyInternetGateway::KIND, "routes lead to it, and nothing else is to be said of it");
+                (EgressOnlyInternetGateway::KIND, "exists only as a route target");
             self.ledger.mark_skipped(kind, &gateway.egress_only_internet_gateway_id, why);
         }
     }
 
-    /// A subnet.
-    fn subnet(&mut self, subnet: &Subnet) {
+    /// Writes a subnet.
+    fn write_subnet(&mut self, subnet: &Subnet) {
         let id = subnet.subnet_id.as_str();
         self.toml.table("vpc.subnet", name_tag(&subnet.tags));
         self.toml.string("id", id);
@@ -178,15 +180,15 @@ impl ConfigWriter<'_> {
         let ipv6: Vec<&str> = ipv6.collect();
         self.toml.optional_string("ipv6_cidr", ipv6.first().copied());
         if ipv6.len() > 1 {
-            let spot = self.ledger.location(Subnet::KIND, id);
+            let location = self.ledger.location(Subnet::KIND, id);
             self.ledger
-                .note_unsupported(spot, format!("subnet {id} has several IPv6 prefixes, of which the first is written"));
+                .note_unsupported(location, format!("subnet {id} has several IPv6 CIDR blocks: only the first one is used"));
         }
         self.toml.string("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
         let table = self.index.subnet_route_tables.get(id);
         self.toml.optional_string("route_table", table.map(|table| table.route_table_id.as_str()));
         let acl = self.index.subnet_network_acls.get(id);
-        // The default one needs no word.
+        // Subnets use the default network ACL of the VPC unless another one is specified.
         let acl = acl.filter(|acl| !acl.is_default);
         self.toml.optional_string("network_acl", acl.map(|acl| acl.network_acl_id.as_str()));
         if let Some(maps) = subnet.map_public_ip_on_launch {
@@ -195,29 +197,29 @@ impl ConfigWriter<'_> {
         if subnet.enable_dns64 == Some(true) {
             self.toml.value("enable_dns64", true);
         }
-        if let Some(options) = subnet.private_dns_name_options_on_launch.as_ref().and_then(name_options) {
+        if let Some(options) = subnet.private_dns_name_options_on_launch.as_ref().and_then(hostname_options) {
             self.toml.value("private_dns_name_options_on_launch", options);
         }
-        let spot = self.ledger.location(Subnet::KIND, id);
-        self.blocked(spot, &format!("subnet {id}"), &subnet.block_public_access_states);
+        let location = self.ledger.location(Subnet::KIND, id);
+        self.note_blocked_public_access(location, &format!("subnet {id}"), &subnet.block_public_access_states);
         self.ledger.mark_converted(Subnet::KIND, id);
     }
 
-    /// Tells where public access is blocked, which no way out shows.
-    fn blocked(&mut self, spot: Option<SourceLocation>, whose: &str, states: &BlockPublicAccessStates) {
+    /// Reports that public access is blocked, since egress paths do not take this into account.
+    fn note_blocked_public_access(&mut self, location: Option<SourceLocation>, referrer: &str, states: &BlockPublicAccessStates) {
         if let Some(mode) = states.blocked() {
             let message = format!(
-                "public access is blocked in {whose} ({mode}), which is not modelled: ways out say nothing of it"
+                "VPC Block Public Access ({mode}) in {referrer} is not supported: egress paths do not take it into account"
             );
-            self.ledger.note_unsupported(spot, message);
+            self.ledger.note_unsupported(location, message);
         }
     }
 
-    /// A NAT gateway.
-    fn nat_gateway(&mut self, nat: &NatGateway) {
+    /// Writes a NAT gateway.
+    fn write_nat_gateway(&mut self, nat: &NatGateway) {
         let id = nat.nat_gateway_id.as_str();
         if nat.is_deleted() {
-            self.ledger.mark_skipped(NatGateway::KIND, id, "it is deleted");
+            self.ledger.mark_skipped(NatGateway::KIND, id, "deleted");
             return;
         }
         self.toml.table("vpc.nat_gateway", name_tag(&nat.tags));
@@ -238,26 +240,26 @@ impl ConfigWriter<'_> {
             self.toml.string("connectivity_type", "private");
         }
         if addresses.len() > 1 {
-            let spot = self.ledger.location(NatGateway::KIND, id);
-            let message = format!("{id} has {} addresses, of which one is written", addresses.len());
-            self.ledger.note_unsupported(spot, message);
+            let location = self.ledger.location(NatGateway::KIND, id);
+            let message = format!("{id} has {} addresses: only one is used", addresses.len());
+            self.ledger.note_unsupported(location, message);
         }
         self.ledger.mark_converted(NatGateway::KIND, id);
     }
 
-    /// Tells of VPCs that subnets are in and no document holds.
+    /// Reports as missing the VPCs of subnets that no document contains.
     pub(super) fn check_vpcs(&mut self) {
         let inventory = self.inventory;
         for subnet in inventory.subnets.iter().filter(|subnet| !self.vpc_regions.contains_key(&subnet.vpc_id)) {
             self.note_missing_vpc(&subnet.vpc_id, "a subnet");
         }
         if inventory.vpcs.is_empty() {
-            self.ledger.note_missing("the VPCs", "aws ec2 describe-vpcs");
+            self.ledger.note_missing("VPCs", "aws ec2 describe-vpcs");
         }
     }
 }
 
-/// The prefixes of a VPC, the primary one first.
+/// Returns the CIDR blocks of a VPC, the primary one first.
 pub(super) fn cidrs(vpc: &Vpc) -> Vec<&str> {
     let mut all: Vec<&str> = vpc.cidr_block.iter().map(String::as_str).collect();
     let more = vpc.cidr_block_association_set.iter().filter(|one| one.cidr_block_state.is_associated());
@@ -271,8 +273,8 @@ pub(super) fn cidrs(vpc: &Vpc) -> Vec<&str> {
     all
 }
 
-/// The options of host names, if they say more than AWS's defaults.
-pub(super) fn name_options(options: &PrivateDnsNameOptions) -> Option<String> {
+/// Returns the hostname options as an inline table, or `None` if they are the defaults.
+pub(super) fn hostname_options(options: &PrivateDnsNameOptions) -> Option<String> {
     let hostname_type = options.hostname_type.as_deref().filter(|word| *word != "ip-name");
     if hostname_type.is_none() && !options.a_record && !options.aaaa_record {
         return None;

@@ -10,17 +10,18 @@ use crate::import::objects::instance::NetworkInterface;
 use crate::import::objects::{Object, is_state, name_tag};
 
 impl VpcEndpoint {
-    /// Its type, which old documents do not say: there were gateway endpoints alone.
-    pub(super) fn kind(&self) -> &str {
+    /// Returns the type. It is missing in old documents, from when only gateway endpoints existed.
+    pub(super) fn endpoint_type(&self) -> &str {
         self.vpc_endpoint_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("Gateway")
     }
 
-    /// Whether it is gone, or never came to be.
-    fn is_gone(&self) -> bool {
+    /// Returns whether the endpoint is deleted.
+    fn is_deleted(&self) -> bool {
         is_state(self.state.as_deref(), &["deleted", "deleting"])
     }
 
-    /// Its own regional name: the shortest of those that begin with its id.
+    /// Returns the regional DNS name: the shortest of the names that start with the id. The others contain
+    /// the name of a zone.
     fn regional_name(&self) -> Option<&str> {
         let names = self.dns_entries.iter().filter_map(|entry| entry.dns_name.as_deref());
         names.filter(|name| name.starts_with(&self.vpc_endpoint_id)).min_by_key(|name| name.len())
@@ -28,56 +29,56 @@ impl VpcEndpoint {
 }
 
 impl ConfigWriter<'_> {
-    /// The endpoints of a VPC.
-    pub(super) fn endpoints(&mut self, vpc: &str) {
+    /// Writes the endpoints of a VPC.
+    pub(super) fn write_endpoints(&mut self, vpc: &str) {
         for endpoint in self.index.endpoints.get(vpc) {
-            if endpoint.is_gone() {
-                self.ledger.mark_skipped(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "it is deleted");
+            if endpoint.is_deleted() {
+                self.ledger.mark_skipped(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "deleted");
             } else {
-                self.endpoint(vpc, endpoint);
+                self.write_endpoint(vpc, endpoint);
             }
         }
         if !self.has_document(VpcEndpoint::KIND) {
-            let call = self.with_region(vpc, "aws ec2 describe-vpc-endpoints");
-            self.ledger.note_missing(format!("the endpoints of VPC {vpc}"), call);
+            let command = self.with_region(vpc, "aws ec2 describe-vpc-endpoints");
+            self.ledger.note_missing(format!("endpoints of VPC {vpc}"), command);
         }
     }
 
-    /// One endpoint.
-    fn endpoint(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
+    /// Writes an endpoint.
+    fn write_endpoint(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
         let id = endpoint.vpc_endpoint_id.as_str();
         self.toml.table("vpc.endpoint", name_tag(&endpoint.tags));
         self.toml.string("id", id);
-        self.toml.string("type", endpoint.kind());
-        let has_service = matches!(endpoint.kind(), "Interface" | "Gateway" | "GatewayLoadBalancer");
+        self.toml.string("type", endpoint.endpoint_type());
+        let has_service = matches!(endpoint.endpoint_type(), "Interface" | "Gateway" | "GatewayLoadBalancer");
         self.toml.optional_string("service", endpoint.service_name.as_deref().filter(|_| has_service));
         let home = self.region_of(vpc);
-        let abroad = endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != home);
-        let abroad = abroad.map(str::to_owned);
-        self.toml.optional_string("service_region", abroad.as_deref());
+        let service_region = endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != home);
+        let service_region = service_region.map(str::to_owned);
+        self.toml.optional_string("service_region", service_region.as_deref());
         self.toml.optional_string("resource_configuration", endpoint.resource_configuration_arn.as_deref());
         self.toml.optional_string("service_network", endpoint.service_network_arn.as_deref());
-        if endpoint.kind() != "Gateway" && endpoint.kind() != "GatewayLoadBalancer" {
-            self.private_dns(vpc, endpoint);
+        if endpoint.endpoint_type() != "Gateway" && endpoint.endpoint_type() != "GatewayLoadBalancer" {
+            self.write_private_dns(vpc, endpoint);
         }
-        if endpoint.kind() != "GatewayLoadBalancer" {
-            // AWS writes `not-specified` where there is nothing to say.
-            let said = |word: &&str| *word != "not-specified";
-            self.toml.optional_string("ip_address_type", endpoint.ip_address_type.as_deref().filter(said));
-            let records = endpoint.dns_options.dns_record_ip_type.as_deref();
-            self.toml.optional_string("dns_record_ip_type", records.filter(said));
+        if endpoint.endpoint_type() != "GatewayLoadBalancer" {
+            // The API returns `not-specified` for endpoints that have no such setting.
+            let is_specified = |value: &&str| *value != "not-specified";
+            self.toml.optional_string("ip_address_type", endpoint.ip_address_type.as_deref().filter(is_specified));
+            let record_type = endpoint.dns_options.dns_record_ip_type.as_deref();
+            self.toml.optional_string("dns_record_ip_type", record_type.filter(is_specified));
         }
         if let Some(state) =
             endpoint.state.as_deref().filter(|state| !state.eq_ignore_ascii_case("available"))
         {
-            // The API reference and its answers differ in the first letter.
+            // The API reference and actual output differ in the case of the first letter.
             let (first, rest) = state.split_at(state.chars().next().map_or(0, char::len_utf8));
             self.toml.string("state", &(first.to_lowercase() + rest));
         }
         let policy = endpoint.policy_document.as_deref().filter(|policy| !policy.trim().is_empty());
-        // What allows everything is what an endpoint has when nothing is said.
+        // A policy that allows everything is the default.
         self.toml.optional_string("policy_document", policy.filter(|policy| allows_everything(policy) != Ok(true)));
-        if endpoint.kind() != "Gateway" {
+        if endpoint.endpoint_type() != "Gateway" {
             let interfaces = self.endpoint_interfaces(vpc, endpoint);
             if !interfaces.is_empty() {
                 self.toml.inline_tables("network_interfaces", &interfaces);
@@ -86,23 +87,23 @@ impl ConfigWriter<'_> {
         self.ledger.mark_converted(VpcEndpoint::KIND, id);
         let inventory = self.inventory;
         for association in inventory.endpoint_associations.iter().filter(|one| one.vpc_endpoint_id == id) {
-            self.association(association);
+            self.write_association(association);
         }
-        let leads_on = matches!(endpoint.kind(), "Resource" | "ServiceNetwork");
-        if leads_on && !self.has_document(VpcEndpointAssociation::KIND) {
-            let call = format!("aws ec2 describe-vpc-endpoint-associations --vpc-endpoint-ids {id}");
-            let call = self.with_region(vpc, &call);
-            self.ledger.note_missing(format!("what endpoint {id} leads to"), call);
+        let has_associations = matches!(endpoint.endpoint_type(), "Resource" | "ServiceNetwork");
+        if has_associations && !self.has_document(VpcEndpointAssociation::KIND) {
+            let command = format!("aws ec2 describe-vpc-endpoint-associations --vpc-endpoint-ids {id}");
+            let command = self.with_region(vpc, &command);
+            self.ledger.note_missing(format!("associations of endpoint {id}"), command);
         }
     }
 
-    /// What an endpoint's names are.
-    fn private_dns(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
+    /// Writes the private DNS settings of an endpoint.
+    fn write_private_dns(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
         let enabled = endpoint.private_dns_enabled.unwrap_or(false);
         self.toml.value("private_dns_enabled", enabled);
         let options = &endpoint.dns_options;
-        let may_be_inbound = options.private_dns_only_for_inbound_resolver_endpoint.filter(|_| enabled);
-        if let Some(only) = may_be_inbound {
+        let inbound_only = options.private_dns_only_for_inbound_resolver_endpoint.filter(|_| enabled);
+        if let Some(only) = inbound_only {
             self.toml.value("private_dns_only_for_inbound_resolver_endpoint", only);
         }
         self.toml
@@ -111,49 +112,50 @@ impl ConfigWriter<'_> {
         let inventory = self.inventory;
         let service = inventory.services.iter().find(|service| {
             Some(service.service_name.as_str()) == endpoint.service_name.as_deref()
-                && service.is_for(endpoint.kind())
+                && service.is_for(endpoint.endpoint_type())
         });
         if service.is_none() && enabled {
-            self.missing_service(vpc, endpoint);
+            self.check_private_names(vpc, endpoint);
         }
         if let Some(service) = service {
             self.ledger.mark_converted(ServiceDetail::KIND, &service.id());
             let region = endpoint.service_region.as_deref().or(self.region_of(vpc)).unwrap_or_default();
-            if enabled && !is_known(service, region) {
+            if enabled && !has_known_names(service, region) {
                 self.toml.non_empty_strings("private_dns_names", service.names());
             }
         }
         self.toml.optional_string("dns_name", endpoint.regional_name());
     }
 
-    /// Tells when no document has the private names of a service, and the table of services neither.
-    fn missing_service(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
+    /// Reports missing private DNS names, unless the built-in service table contains the names of the
+    /// service.
+    fn check_private_names(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
         let Some(name) = endpoint.service_name.as_deref() else { return };
         let region = endpoint.service_region.as_deref().or(self.region_of(vpc)).unwrap_or_default();
         let row = Region::parse(region)
             .ok()
             .and_then(|region| Facts::built_in().services.find(name, EndpointKind::Interface, &region));
-        if endpoint.kind() == "Interface" && row.and_then(|row| row.private_names()).is_none() {
-            let call =
+        if endpoint.endpoint_type() == "Interface" && row.and_then(|row| row.private_names()).is_none() {
+            let command =
                 self.with_region(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
             let what =
-                format!("the private names of {name}, which endpoint {} answers", endpoint.vpc_endpoint_id);
-            self.ledger.note_missing(what, call);
+                format!("private DNS names of {name}, used by endpoint {}", endpoint.vpc_endpoint_id);
+            self.ledger.note_missing(what, command);
         }
     }
 
-    /// The network interfaces of an endpoint, which another document holds.
+    /// Returns the network interfaces of an endpoint, whose addresses are in other documents.
     fn endpoint_interfaces(&mut self, vpc: &str, endpoint: &VpcEndpoint) -> Vec<InlineTable> {
-        let mut written = Vec::new();
-        let mut absent = Vec::new();
+        let mut interfaces = Vec::new();
+        let mut missing = Vec::new();
         for id in &endpoint.network_interface_ids {
             let Some(interface) = self.interfaces.get(id.as_str()).copied() else {
-                absent.push(id.as_str());
+                missing.push(id.as_str());
                 continue;
             };
             let Some(subnet) = interface.subnet_id.as_deref() else { continue };
             if !self.require_subnet(vpc, subnet, id) {
-                self.ledger.mark_skipped(NetworkInterface::KIND, id, "no document holds its subnet");
+                self.ledger.mark_skipped(NetworkInterface::KIND, id, "its subnet is missing");
                 continue;
             }
             let groups = if interface.groups.is_empty() { &endpoint.groups } else { &interface.groups };
@@ -162,26 +164,26 @@ impl ConfigWriter<'_> {
                 .string("subnet", subnet)
                 .optional_string("address", interface.private_ip_address.as_deref())
                 .optional_string("ipv6_address", ipv6);
-            let groups = self.known_groups(vpc, groups);
+            let groups = self.written_group_ids(vpc, groups);
             if !groups.is_empty() {
                 inline = inline.strings("security_groups", &groups);
             }
-            written.push(inline);
-            self.ledger.mark_skipped(NetworkInterface::KIND, id, "it stands with its endpoint");
+            interfaces.push(inline);
+            self.ledger.mark_skipped(NetworkInterface::KIND, id, "included in its endpoint");
         }
-        if !absent.is_empty() {
-            let call =
-                format!("aws ec2 describe-network-interfaces --network-interface-ids {}", absent.join(" "));
-            let call = self.with_region(vpc, &call);
-            self.ledger.note_missing(format!("the addresses of endpoint {}", endpoint.vpc_endpoint_id), call);
+        if !missing.is_empty() {
+            let command =
+                format!("aws ec2 describe-network-interfaces --network-interface-ids {}", missing.join(" "));
+            let command = self.with_region(vpc, &command);
+            self.ledger.note_missing(format!("addresses of endpoint {}", endpoint.vpc_endpoint_id), command);
         }
-        written
+        interfaces
     }
 
-    /// What a resource or service-network endpoint leads to.
-    fn association(&mut self, association: &VpcEndpointAssociation) {
+    /// Writes an association of a resource or service network endpoint.
+    fn write_association(&mut self, association: &VpcEndpointAssociation) {
         let Some(resource) = &association.associated_resource_arn else {
-            let why = "it does not say what it leads to";
+            let why = "association without a resource";
             self.ledger.mark_unsupported(VpcEndpointAssociation::KIND, &association.id, why);
             return;
         };
@@ -194,9 +196,9 @@ impl ConfigWriter<'_> {
     }
 }
 
-/// Whether the table of services has every name that a service's document tells. It may have more: AWS tells S3's
-/// `s3.…` and none of the wildcards that the endpoint answers, too.
-fn is_known(service: &ServiceDetail, region: &str) -> bool {
+/// Returns whether the built-in service table contains all names of a service. The table may contain more:
+/// for S3, AWS lists `s3.…`, but not the wildcard names that the endpoint also serves.
+fn has_known_names(service: &ServiceDetail, region: &str) -> bool {
     let Ok(region) = Region::parse(region) else { return false };
     let row = Facts::built_in().services.find(&service.service_name, EndpointKind::Interface, &region);
     let known = row.and_then(|row| row.private_names()).unwrap_or_default();

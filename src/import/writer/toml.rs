@@ -1,11 +1,12 @@
-//! TOML as a person would write it: tables with a comment above, lists of inline tables a line each.
+//! TOML output in the form in which it would be written by hand: tables with a comment above, and one line
+//! per inline table of a list.
 
 use std::fmt::{Display, Write as _};
 
-/// The longest line that a list may stand on.
+/// The maximum line length for an array on a single line, in characters.
 const WIDTH: usize = 100;
 
-/// A text as a TOML string.
+/// Returns `text` as a TOML string.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -25,29 +26,29 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
-/// The text so far.
+/// The TOML document under construction.
 #[derive(Default)]
 pub struct TomlWriter(String);
 
 impl TomlWriter {
-    /// The whole.
+    /// Returns the document.
     pub fn finish(self) -> String {
         self.0
     }
 
-    /// A heading of what follows.
-    pub fn heading(&mut self, words: &str) {
-        let words = one_line(words);
-        let rule = "-".repeat(WIDTH.saturating_sub(words.chars().count() + 8));
-        let _ = writeln!(self.0, "\n# ---- {words} {rule}");
+    /// Writes the heading of a group of tables.
+    pub fn heading(&mut self, heading: &str) {
+        let heading = one_line(heading);
+        let rule = "-".repeat(WIDTH.saturating_sub(heading.chars().count() + 8));
+        let _ = writeln!(self.0, "\n# ---- {heading} {rule}");
     }
 
-    /// A line of comment.
-    pub fn comment(&mut self, words: &str) {
-        let _ = writeln!(self.0, "# {}", one_line(words));
+    /// Writes a comment line.
+    pub fn comment(&mut self, comment: &str) {
+        let _ = writeln!(self.0, "# {}", one_line(comment));
     }
 
-    /// The head of a table in a list, below an empty line and a comment.
+    /// Writes the header of an element of an array of tables, with an optional comment above.
     pub fn table(&mut self, name: &str, comment: Option<&str>) {
         self.0.push('\n');
         if let Some(comment) = comment {
@@ -56,30 +57,30 @@ impl TomlWriter {
         let _ = writeln!(self.0, "[[{name}]]");
     }
 
-    /// A key with a string.
+    /// Writes a string.
     pub fn string(&mut self, key: &str, value: &str) {
         let _ = writeln!(self.0, "{key} = {}", quote(value));
     }
 
-    /// A key with a string, if there is one.
+    /// Writes a string, if present.
     pub fn optional_string(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.string(key, value);
         }
     }
 
-    /// A key with a number or a truth value.
+    /// Writes a value whose `Display` form is TOML: a number, a Boolean, or a formatted inline table.
     pub fn value(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.0, "{key} = {value}");
     }
 
-    /// A key with a list of strings.
+    /// Writes an array of strings.
     pub fn strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
         let values: Vec<String> = values.into_iter().map(|value| quote(value.as_ref())).collect();
         self.array(key, &values, false);
     }
 
-    /// A key with a list of strings, if there are any.
+    /// Writes an array of strings, unless it is empty.
     pub fn non_empty_strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut values = values.into_iter().peekable();
         if values.peek().is_some() {
@@ -87,15 +88,16 @@ impl TomlWriter {
         }
     }
 
-    /// A key with a list of inline tables, each on a line of its own.
+    /// Writes an array of inline tables. Two or more are written on separate lines.
     pub fn inline_tables(&mut self, key: &str, tables: &[InlineTable]) {
-        let written: Vec<String> = tables.iter().map(InlineTable::to_toml).collect();
-        self.array(key, &written, true);
+        let items: Vec<String> = tables.iter().map(InlineTable::to_toml).collect();
+        self.array(key, &items, true);
     }
 
-    fn array(&mut self, key: &str, items: &[String], is_tall: bool) {
+    /// Writes an array on a single line, unless it is too long or `splits` and there are two or more items.
+    fn array(&mut self, key: &str, items: &[String], splits: bool) {
         let line = format!("{key} = [{}]", items.join(", "));
-        if line.chars().count() <= WIDTH && (!is_tall || items.len() < 2) {
+        if line.chars().count() <= WIDTH && (!splits || items.len() < 2) {
             let _ = writeln!(self.0, "{line}");
             return;
         }
@@ -112,13 +114,13 @@ impl TomlWriter {
 pub struct InlineTable(Vec<String>);
 
 impl InlineTable {
-    /// With a key and a string.
+    /// Adds a string.
     pub fn string(mut self, key: &str, value: &str) -> Self {
         self.0.push(format!("{key} = {}", quote(value)));
         self
     }
 
-    /// With a key and a string, if there is one.
+    /// Adds a string, if present.
     pub fn optional_string(self, key: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.string(key, value),
@@ -126,26 +128,26 @@ impl InlineTable {
         }
     }
 
-    /// With a key and a number or a truth value.
+    /// Adds a value whose `Display` form is TOML: a number, a Boolean, or a formatted inline table.
     pub fn value(mut self, key: &str, value: impl Display) -> Self {
         self.0.push(format!("{key} = {value}"));
         self
     }
 
-    /// With a key and a list of strings.
+    /// Adds an array of strings.
     pub fn strings(mut self, key: &str, values: &[String]) -> Self {
         let values: Vec<String> = values.iter().map(|value| quote(value)).collect();
         self.0.push(format!("{key} = [{}]", values.join(", ")));
         self
     }
 
-    /// As it stands in the text.
+    /// Returns the table as TOML.
     pub fn to_toml(&self) -> String {
         if self.0.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", self.0.join(", ")) }
     }
 }
 
-/// A text on one line: what is no character of a line is a space.
+/// Returns `text` on a single line, with control characters replaced by spaces.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -9,18 +9,19 @@ use crate::import::objects::network::{DhcpOptions, DhcpValue, PrefixList, Route,
 use crate::import::objects::{Object, name_tag};
 
 impl Route {
-    /// Whether it forwards.
+    /// Returns whether the route forwards traffic.
     pub(super) fn is_active(&self) -> bool {
         self.state.as_deref().is_none_or(|state| !matches!(state, "blackhole" | "filtered"))
     }
 
-    /// What it matches.
+    /// Returns the destination: a CIDR block or prefix list.
     fn destination(&self) -> Option<&str> {
-        let families = self.destination_cidr_block.as_deref().or(self.destination_ipv6_cidr_block.as_deref());
-        self.destination_prefix_list_id.as_deref().or(families)
+        let cidr = self.destination_cidr_block.as_deref().or(self.destination_ipv6_cidr_block.as_deref());
+        self.destination_prefix_list_id.as_deref().or(cidr)
     }
 
-    /// Where it leads. Of an instance's route AWS tells the instance and its interface.
+    /// Returns the target. For a route to an instance, the API returns both the instance and its network
+    /// interface.
     fn target(&self) -> Option<&str> {
         let targets = [
             &self.gateway_id,
@@ -39,8 +40,8 @@ impl Route {
 }
 
 impl<'a> ConfigWriter<'a> {
-    /// The route tables of a VPC.
-    pub(super) fn route_tables(&mut self, vpc: &str) {
+    /// Writes the route tables of a VPC.
+    pub(super) fn write_route_tables(&mut self, vpc: &str) {
         let index = self.index;
         for table in index.route_tables.get(vpc) {
             let id = table.route_table_id.as_str();
@@ -50,71 +51,67 @@ impl<'a> ConfigWriter<'a> {
                 self.toml.value("main", true);
             }
             let routes: Vec<InlineTable> =
-                table.routes.iter().filter_map(|route| self.route(vpc, table, route)).collect();
+                table.routes.iter().filter_map(|route| self.convert_route(vpc, table, route)).collect();
             self.toml.inline_tables("routes", &routes);
-            for association in table.associations.iter().filter_map(|one| one.gateway_id.as_deref()) {
-                let spot = self.ledger.location(RouteTable::KIND, id);
-                let message =
-                    format!("{id} routes what comes in by gateway {association}, which is not modelled");
-                self.ledger.note_unsupported(spot, message);
+            for gateway in table.associations.iter().filter_map(|one| one.gateway_id.as_deref()) {
+                let location = self.ledger.location(RouteTable::KIND, id);
+                let message = format!("{id}: the edge association with gateway {gateway} is not supported");
+                self.ledger.note_unsupported(location, message);
             }
             self.ledger.mark_converted(RouteTable::KIND, id);
         }
-        let mut own = index.route_tables.get(vpc).iter();
+        let mut tables = index.route_tables.get(vpc).iter();
         if !self.has_document(RouteTable::KIND) {
-            let call = self.with_region(vpc, "aws ec2 describe-route-tables");
-            self.ledger.note_missing(format!("the route tables of VPC {vpc}"), call);
-        } else if !own.any(|table| table.associations.iter().any(|one| one.main)) {
-            let call = self
-                .with_region(vpc, &format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"));
-            self.ledger.note_missing(format!("the main route table of VPC {vpc}"), call);
+            let command = self.with_region(vpc, "aws ec2 describe-route-tables");
+            self.ledger.note_missing(format!("route tables of VPC {vpc}"), command);
+        } else if !tables.any(|table| table.associations.iter().any(|one| one.main)) {
+            let command = format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}");
+            let command = self.with_region(vpc, &command);
+            self.ledger.note_missing(format!("main route table of VPC {vpc}"), command);
         }
     }
 
-    /// A route; none for `local` ones, which are implied, and for what cannot be written.
-    fn route(&mut self, vpc: &str, table: &RouteTable, route: &Route) -> Option<InlineTable> {
-        let spot = self.ledger.location(RouteTable::KIND, &table.route_table_id);
+    /// Converts a route. Returns `None` for `local` routes, which are implied, and for routes that cannot be
+    /// converted.
+    fn convert_route(&mut self, vpc: &str, table: &RouteTable, route: &Route) -> Option<InlineTable> {
+        let location = self.ledger.location(RouteTable::KIND, &table.route_table_id);
         let id = &table.route_table_id;
         if route.gateway_id.as_deref() == Some("local") {
             return None;
         }
         let Some(destination) = route.destination() else {
-            self.ledger.note_unsupported(spot, format!("{id} has a route without a destination"));
+            self.ledger.note_unsupported(location, format!("{id}: a route without a destination is omitted"));
             return None;
         };
         let target = match (route.target(), &route.odb_network_arn) {
             (Some(target), _) => target,
             (None, Some(arn)) => {
-                self.ledger.note_unsupported(
-                    spot,
-                    format!("{id} has a route to {destination} by ODB network {arn}, which is left out"),
-                );
+                let message = format!("{id}: the route to {destination} via ODB network {arn} is omitted");
+                self.ledger.note_unsupported(location, message);
                 return None;
             }
-            // What it led to is gone, and the table does not say any more what that was.
+            // The target was deleted, and the route no longer contains its id.
             (None, None) if !route.is_active() => {
                 let inline = InlineTable::default().string("destination", destination);
-                return Some(inline.string("state", self.state(table, route).unwrap_or("blackhole")));
+                return Some(inline.string("state", self.inactive_state(table, route).unwrap_or("blackhole")));
             }
             (None, None) => {
-                self.ledger.note_unsupported(
-                    spot,
-                    format!("{id} has a route to {destination} without a target, which is left out"),
-                );
+                let message = format!("{id}: the route to {destination} is omitted: it has no target");
+                self.ledger.note_unsupported(location, message);
                 return None;
             }
         };
         self.route_targets.insert(target.to_owned());
         self.check_target(vpc, target, route);
         if destination.starts_with("pl-") {
-            self.name_prefix_list(vpc, destination);
+            self.reference_prefix_list(vpc, destination);
         }
         let mut inline = InlineTable::default().string("destination", destination).string("target", target);
-        let state = self.state(table, route);
-        // The call that tells of the gateway may have come after the one that tells of the route.
-        let is_gone = self.index.deleted_nat_gateways.contains(target);
-        inline = inline.optional_string("state", state.or(is_gone.then_some("blackhole")));
-        if let Some(origin) = self.origin(table, route) {
+        let state = self.inactive_state(table, route);
+        // The gateway may have been deleted between the two commands.
+        let is_deleted = self.index.deleted_nat_gateways.contains(target);
+        inline = inline.optional_string("state", state.or(is_deleted.then_some("blackhole")));
+        if let Some(origin) = self.propagated_origin(table, route) {
             inline = inline.string("origin", origin);
             if let Some(learnt_by) = self.learnt_by(target, destination, id) {
                 inline = inline.string("learnt_by", learnt_by);
@@ -123,39 +120,48 @@ impl<'a> ConfigWriter<'a> {
         Some(inline)
     }
 
-    /// Why a route does not forward. A word that AWS did not have yet is told of.
-    fn state<'r>(&mut self, table: &RouteTable, route: &'r Route) -> Option<&'r str> {
+    /// Returns the state of a route that does not forward traffic. Unknown states are reported.
+    fn inactive_state<'r>(&mut self, table: &RouteTable, route: &'r Route) -> Option<&'r str> {
         match route.state.as_deref()? {
             "active" => None,
             known @ ("blackhole" | "filtered") => Some(known),
             other => {
-                self.unknown_word(table, route, "state", other, "left away");
+                self.note_unknown_value(table, route, "state", other, "ignored");
                 None
             }
         }
     }
 
-    /// How a route came into its table, where nobody wrote it there.
-    fn origin<'r>(&mut self, table: &RouteTable, route: &'r Route) -> Option<&'r str> {
+    /// Returns the origin of a route that was propagated or advertised. Unknown origins are reported.
+    fn propagated_origin<'r>(&mut self, table: &RouteTable, route: &'r Route) -> Option<&'r str> {
         match route.origin.as_deref()? {
             "CreateRoute" | "CreateRouteTable" => None,
             known @ ("EnableVgwRoutePropagation" | "Advertisement") => Some(known),
             other => {
-                self.unknown_word(table, route, "origin", other, "taken as written by somebody");
+                self.note_unknown_value(table, route, "origin", other, "treated as `CreateRoute`");
                 None
             }
         }
     }
 
-    fn unknown_word(&mut self, table: &RouteTable, route: &Route, what: &str, word: &str, taken: &str) {
+    /// Reports an unknown value of a route's field. `handling` states how the route is converted instead.
+    fn note_unknown_value(
+        &mut self,
+        table: &RouteTable,
+        route: &Route,
+        field: &str,
+        value: &str,
+        handling: &str,
+    ) {
         let id = &table.route_table_id;
-        let spot = self.ledger.location(RouteTable::KIND, id);
+        let location = self.ledger.location(RouteTable::KIND, id);
         let destination = route.destination().unwrap_or_default();
-        let message = format!("{id} has a route to {destination} whose {what} is {word}, which is {taken}");
-        self.ledger.note_unsupported(spot, message);
+        let message = format!("{id}: unknown {field} `{value}` of the route to {destination} is {handling}");
+        self.ledger.note_unsupported(location, message);
     }
 
-    /// What a virtual private gateway learnt a route by, where that is not BGP over a VPN connection.
+    /// Returns how a virtual private gateway learnt a route. `None` is the default of the configuration: BGP
+    /// over a VPN connection.
     fn learnt_by(&mut self, gateway: &str, destination: &str, table: &str) -> Option<&'static str> {
         let inventory = self.inventory;
         let connections: Vec<_> = inventory
@@ -163,9 +169,8 @@ impl<'a> ConfigWriter<'a> {
             .iter()
             .filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway) && vpn.is_active())
             .collect();
-        let named = connections.iter().flat_map(|vpn| &vpn.routes);
-        let is_static =
-            named.into_iter().any(|route| route.destination_cidr_block.as_deref() == Some(destination));
+        let mut static_routes = connections.iter().flat_map(|vpn| &vpn.routes);
+        let is_static = static_routes.any(|route| route.destination_cidr_block.as_deref() == Some(destination));
         let by_bgp = connections.iter().any(|vpn| !vpn.options.static_routes_only);
         let interfaces = inventory.virtual_interfaces.iter().filter(|one| one.gateway() == Some(gateway));
         for interface in interfaces.clone() {
@@ -179,11 +184,11 @@ impl<'a> ConfigWriter<'a> {
         }
         if by_direct_connect && by_bgp {
             let message = format!(
-                "{table} has a route to {destination} that {gateway} learnt by BGP, over Direct Connect or a VPN \
-                 connection: taken as Direct Connect's, which goes first"
+                "{table}: {gateway} learnt the route to {destination} by BGP, over Direct Connect or a VPN \
+                 connection: Direct Connect is assumed, since it takes precedence"
             );
-            let spot = self.ledger.location(RouteTable::KIND, table);
-            self.ledger.note_unsupported(spot, message);
+            let location = self.ledger.location(RouteTable::KIND, table);
+            self.ledger.note_unsupported(location, message);
         }
         match (by_direct_connect, connections.is_empty(), by_bgp) {
             (true, ..) => Some("direct-connect"),
@@ -192,12 +197,12 @@ impl<'a> ConfigWriter<'a> {
         }
     }
 
-    /// Tells when what a route leads to stands in no document.
+    /// Reports the target of a route as missing if no document contains it.
     fn check_target(&mut self, vpc: &str, target: &str, route: &Route) {
         if !route.is_active() {
             return;
         }
-        let calls = [
+        let commands = [
             ("nat-", "describe-nat-gateways --nat-gateway-ids"),
             ("vpce-", "describe-vpc-endpoints --vpc-endpoint-ids"),
             ("tgw-", "describe-transit-gateways --transit-gateway-ids"),
@@ -206,109 +211,110 @@ impl<'a> ConfigWriter<'a> {
             ("eni-", "describe-network-interfaces --network-interface-ids"),
             ("i-", "describe-instances --instance-ids"),
         ];
-        let call = calls.iter().find(|(prefix, _)| target.starts_with(prefix));
-        if let Some((_, call)) = call.filter(|_| !self.index.route_targets.contains(target)) {
-            let call = self.with_region(vpc, &format!("aws ec2 {call} {target}"));
-            self.ledger.note_missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
+        let command = commands.iter().find(|(prefix, _)| target.starts_with(prefix));
+        if let Some((_, command)) = command.filter(|_| !self.index.route_targets.contains(target)) {
+            let command = self.with_region(vpc, &format!("aws ec2 {command} {target}"));
+            self.ledger.note_missing(format!("{target}, target of a route in VPC {vpc}"), command);
         }
     }
 
-    /// Notes that a prefix list is named.
-    pub(super) fn name_prefix_list(&mut self, vpc: &str, id: &str) {
+    /// Records a reference to a prefix list.
+    pub(super) fn reference_prefix_list(&mut self, vpc: &str, id: &str) {
         let region = self.region_of(vpc).unwrap_or_default().to_owned();
         self.referenced_prefix_lists.insert((id.to_owned(), region));
     }
 
-    /// The prefix lists whose entries some document holds.
-    pub(super) fn all_prefix_lists(&mut self) {
+    /// Writes the referenced prefix lists whose entries are known.
+    pub(super) fn write_prefix_lists(&mut self) {
         let mut heading = Some("prefix lists");
         for (id, region) in std::mem::take(&mut self.referenced_prefix_lists) {
-            let entries = self.entries(&id, &region);
+            let entries = self.prefix_list_entries(&id, &region);
             let known = Region::parse(&region)
                 .ok()
                 .and_then(|region| Facts::built_in().prefix_lists.by_id(&region, &id));
             let Some(entries) = entries else {
-                let call = format!(
+                let command = format!(
                     "aws ec2 get-managed-prefix-list-entries --prefix-list-id {id} --region {region}"
                 );
                 match known.filter(|list| list.entries.is_some()) {
                     Some(list) => {
                         let what = format!(
-                            "the entries of prefix list {id} ({}): taken as they were {}",
+                            "entries of prefix list {id} ({}): the built-in ones as of {} are used",
                             list.name, list.as_of
                         );
-                        self.ledger.note_missing(what, call);
+                        self.ledger.note_missing(what, command);
                     }
-                    None => self.ledger.note_missing(format!("the entries of prefix list {id}"), call),
+                    None => self.ledger.note_missing(format!("entries of prefix list {id}"), command),
                 }
                 continue;
             };
             if let Some(heading) = heading.take() {
                 self.toml.heading(heading);
             }
-            let list = self.prefix_list(&id, &region);
+            let list = self.find_prefix_list(&id, &region);
             self.toml.table("prefix_list", None);
             self.toml.string("id", &id);
             self.toml.string("region", &region);
             self.toml.optional_string("name", list.and_then(|list| list.prefix_list_name.as_deref()));
             self.toml.strings("entries", entries);
-            self.prefix_list_written(&id, &region);
+            self.mark_prefix_list_converted(&id, &region);
         }
     }
 
-    /// A prefix list of a region, as far as a document tells it.
-    fn prefix_list(&self, id: &str, region: &str) -> Option<&'a ReadObject<PrefixList>> {
+    /// Returns a prefix list of a region.
+    fn find_prefix_list(&self, id: &str, region: &str) -> Option<&'a ReadObject<PrefixList>> {
         let mut lists = self.inventory.prefix_lists.iter();
-        lists.find(|list| list.prefix_list_id == id && list.region().is_none_or(|said| said == region))
+        lists.find(|list| list.prefix_list_id == id && list.region().is_none_or(|stated| stated == region))
     }
 
-    /// Notes that the entries of a prefix list stand in the text.
-    pub(super) fn prefix_list_written(&mut self, id: &str, region: &str) {
-        if let Some(list) = self.prefix_list(id, region) {
+    /// Marks a prefix list as converted.
+    pub(super) fn mark_prefix_list_converted(&mut self, id: &str, region: &str) {
+        if let Some(list) = self.find_prefix_list(id, region) {
             self.ledger.mark_converted(PrefixList::KIND, &list.id());
         }
     }
 
-    /// The entries of a prefix list. An id is unique within its region only.
-    pub(super) fn entries(&mut self, id: &str, region: &str) -> Option<Vec<String>> {
-        let of_id = self.inventory.prefix_list_entries.iter().filter(|((list, _), _)| list == id);
-        let of_id: Vec<_> = of_id.collect();
-        let is_here = |((_, folder), _): &&(&(String, Option<String>), _)| {
-            folder.as_deref().is_none_or(|folder| folder == region)
+    /// Returns the entries of a prefix list. Its id is unique only within its region.
+    pub(super) fn prefix_list_entries(&mut self, id: &str, region: &str) -> Option<Vec<String>> {
+        let lists = self.inventory.prefix_list_entries.iter().filter(|((list, _), _)| list == id);
+        let candidates: Vec<_> = lists.collect();
+        let is_in_region = |((_, directory), _): &&(&(String, Option<String>), _)| {
+            directory.as_deref().is_none_or(|directory| directory == region)
         };
-        // With one alone there is no doubt which it is, whatever its folder is called.
-        let own = of_id.iter().find(is_here).or(of_id.first().filter(|_| of_id.len() == 1));
-        if let Some((_, items)) = own {
+        // A single candidate is unambiguous, whatever its directory is called.
+        let single = candidates.first().filter(|_| candidates.len() == 1);
+        if let Some((_, items)) = candidates.iter().find(is_in_region).or(single) {
             let mut entries: Vec<String> = Vec::with_capacity(items.len());
             for item in items.iter() {
-                self.ledger.mark_item_converted("Entries", item.spot);
+                self.ledger.mark_item_converted("Entries", item.location);
                 if !entries.contains(&item.cidr) {
                     entries.push(item.cidr.clone());
                 }
             }
             return Some(entries);
         }
-        self.prefix_list(id, region)?.cidrs.clone()
+        self.find_prefix_list(id, region)?.cidrs.clone()
     }
 
-    /// Sets of DHCP options, which say whom clients ask.
-    pub(super) fn dhcp_options(&mut self) {
+    /// Records the DHCP option sets. They are not converted, but may configure name servers other than the
+    /// VPC Resolver.
+    pub(super) fn record_dhcp_options(&mut self) {
         let inventory = self.inventory;
         for options in &inventory.dhcp_options {
             let id = options.dhcp_options_id.as_str();
             let servers = options.dhcp_configurations.iter().filter(|one| one.key == "domain-name-servers");
             let servers: Vec<&str> = servers.flat_map(|one| &one.values).map(DhcpValue::as_str).collect();
             let mut users = inventory.vpcs.iter().filter(|vpc| vpc.dhcp_options_id.as_deref() == Some(id));
-            let used = users.next().map(|vpc| vpc.vpc_id.as_str());
-            match used.filter(|_| servers.iter().any(|server| *server != "AmazonProvidedDNS")) {
+            let user = users.next().map(|vpc| vpc.vpc_id.as_str());
+            match user.filter(|_| servers.iter().any(|server| *server != "AmazonProvidedDNS")) {
                 Some(vpc) => {
                     let servers = servers.join(", ");
                     let why = format!(
-                        "clients of VPC {vpc} ask {servers} and not its resolver, unless told otherwise"
+                        "by default, clients in VPC {vpc} query {servers} instead of the VPC Resolver"
                     );
                     self.ledger.mark_unsupported(DhcpOptions::KIND, id, why);
                 }
-                None => self.ledger.mark_skipped(DhcpOptions::KIND, id, "clients ask the VPC's resolver"),
+                None => self.ledger.mark_skipped(DhcpOptions::KIND, id, "clients query the VPC Resolver"),
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What is of which VPC and of which subnet: a large network has too many objects to go through all of them for each.
+//! Indices of an inventory by VPC, subnet and other references. A linear search for each reference would be
+//! too slow in large networks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +11,7 @@ use crate::import::objects::network::{RouteTable, Subnet, Vpc};
 use crate::import::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupRule};
 use crate::import::objects::transit::TransitGatewayAttachment;
 
-/// Objects by what they are of, most by their VPC, in their order.
+/// Objects grouped by the id of another object, mostly of their VPC, in inventory order.
 pub struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a ReadObject<T>>>);
 
 impl<'a, T> Grouped<'a, T> {
@@ -22,13 +23,13 @@ impl<'a, T> Grouped<'a, T> {
         Self(grouped)
     }
 
-    /// Those of one.
+    /// Returns the objects of a group.
     pub fn get(&self, group: &str) -> &[&'a ReadObject<T>] {
         self.0.get(group).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// Objects by what they are of.
+/// Indices of an inventory.
 pub struct InventoryIndex<'a> {
     pub subnets: Grouped<'a, Subnet>,
     pub route_tables: Grouped<'a, RouteTable>,
@@ -38,46 +39,47 @@ pub struct InventoryIndex<'a> {
     pub instances: Grouped<'a, Instance>,
     pub security_groups: Grouped<'a, SecurityGroup>,
     pub network_acls: Grouped<'a, NetworkAcl>,
-    /// The rules of security groups that stand in documents of their own, by their group.
+    /// Security group rules from documents of their own, by security group.
     pub rules: Grouped<'a, SecurityGroupRule>,
-    /// The attachments of transit gateways, by what is attached.
+    /// Transit gateway attachments, by the attached resource.
     pub attachments: Grouped<'a, TransitGatewayAttachment>,
-    /// The prefixes that routes of transit gateways lead to, by the attachment that they lead to them by.
+    /// The destinations of transit gateway routes, by attachment.
     pub routed_prefixes: HashMap<&'a str, Vec<&'a str>>,
-    /// The VPCs, by their ids.
+    /// VPCs by id.
     pub vpcs: HashMap<&'a str, &'a ReadObject<Vpc>>,
-    /// The internet gateway of a VPC.
+    /// The attached internet gateway, by VPC.
     pub vpc_internet_gateways: HashMap<&'a str, &'a InternetGateway>,
-    /// The route table that a subnet is associated with.
+    /// The associated route table, by subnet.
     pub subnet_route_tables: HashMap<&'a str, &'a RouteTable>,
-    /// The network ACL that a subnet is associated with.
+    /// The associated network ACL, by subnet.
     pub subnet_network_acls: HashMap<&'a str, &'a NetworkAcl>,
-    /// The ids of whatever a route may lead to and some document holds.
+    /// The ids of all objects in the inventory that a route may have as its target.
     pub route_targets: HashSet<&'a str>,
-    /// NAT gateways that are gone.
+    /// The ids of deleted NAT gateways.
     pub deleted_nat_gateways: HashSet<&'a str>,
 }
 
 impl<'a> InventoryIndex<'a> {
-    /// The index of an inventory. Of several that claim a subnet or a VPC the first counts.
+    /// Creates the indices. If several objects claim an association with one subnet or VPC, the first one
+    /// takes precedence.
     pub fn new(inventory: &'a Inventory) -> Self {
-        let mut table_of = HashMap::new();
+        let mut subnet_route_tables = HashMap::new();
         for table in &inventory.route_tables {
-            let held = table.object.associations.iter().filter(|one| one.association_state.is_associated());
-            for subnet in held.filter_map(|one| one.subnet_id.as_deref()) {
-                table_of.entry(subnet).or_insert(&table.object);
+            let active = table.object.associations.iter().filter(|one| one.association_state.is_associated());
+            for subnet in active.filter_map(|one| one.subnet_id.as_deref()) {
+                subnet_route_tables.entry(subnet).or_insert(&table.object);
             }
         }
-        let mut acl_of = HashMap::new();
+        let mut subnet_network_acls = HashMap::new();
         for acl in &inventory.network_acls {
             for subnet in acl.object.associations.iter().filter_map(|one| one.subnet_id.as_deref()) {
-                acl_of.entry(subnet).or_insert(&acl.object);
+                subnet_network_acls.entry(subnet).or_insert(&acl.object);
             }
         }
-        let mut internet_gateway_of = HashMap::new();
+        let mut vpc_internet_gateways = HashMap::new();
         for gateway in &inventory.internet_gateways {
             for attachment in gateway.object.attachments.iter().filter(|one| one.is_attached()) {
-                internet_gateway_of.entry(attachment.vpc_id.as_str()).or_insert(&gateway.object);
+                vpc_internet_gateways.entry(attachment.vpc_id.as_str()).or_insert(&gateway.object);
             }
         }
         let nat_gateways = &inventory.nat_gateways;
@@ -94,9 +96,9 @@ impl<'a> InventoryIndex<'a> {
             attachments: Grouped::new(&inventory.attachments, |one| one.resource_id.as_deref()),
             routed_prefixes: routed_prefixes(inventory),
             vpcs: inventory.vpcs.iter().map(|vpc| (vpc.vpc_id.as_str(), vpc)).collect(),
-            vpc_internet_gateways: internet_gateway_of,
-            subnet_route_tables: table_of,
-            subnet_network_acls: acl_of,
+            vpc_internet_gateways,
+            subnet_route_tables,
+            subnet_network_acls,
             route_targets: route_targets(inventory),
             deleted_nat_gateways: nat_gateways
                 .iter()
@@ -107,19 +109,19 @@ impl<'a> InventoryIndex<'a> {
     }
 }
 
-/// The prefixes that routes of transit gateways lead to, by their attachments.
+/// Returns the destinations of transit gateway routes, by attachment.
 fn routed_prefixes(inventory: &Inventory) -> HashMap<&str, Vec<&str>> {
-    let mut behind: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut prefixes: HashMap<&str, Vec<&str>> = HashMap::new();
     for route in inventory.transit_routes.values().flatten() {
         let ids = route.object.transit_gateway_attachments.iter();
         for id in ids.filter_map(|one| one.transit_gateway_attachment_id.as_deref()) {
-            behind.entry(id).or_default().extend(route.object.destination_cidr_block.as_deref());
+            prefixes.entry(id).or_default().extend(route.object.destination_cidr_block.as_deref());
         }
     }
-    behind
+    prefixes
 }
 
-/// The ids of whatever a route may lead to.
+/// Returns the ids of all objects that a route may have as its target.
 fn route_targets(inventory: &Inventory) -> HashSet<&str> {
     let gateways = inventory.internet_gateways.iter().map(|one| one.internet_gateway_id.as_str());
     let nat_gateways = inventory.nat_gateways.iter().map(|one| one.nat_gateway_id.as_str());

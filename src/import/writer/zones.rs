@@ -1,4 +1,5 @@
-//! Hosted zones and their records: private zones as they are, public ones as records of the sealed internet.
+//! Hosted zones, record sets and health checks. Records of public zones are written as records of the sealed
+//! internet.
 
 use std::collections::HashSet;
 
@@ -11,95 +12,96 @@ use crate::import::objects::route53::{
     GeoLocation, GeoProximityLocation, HealthCheck, HealthCheckObservation, HostedZone, ResourceRecordSet,
 };
 
-/// The key of the documents that hold record sets.
-const RECORD_SETS: &str = "ResourceRecordSets";
+/// The kind of record sets.
+const RECORD_SETS_KEY: &str = "ResourceRecordSets";
 
-/// The key of the documents that hold what checkers observed.
-const OBSERVATIONS: &str = "HealthCheckObservations";
+/// The kind of health checker observations.
+const OBSERVATIONS_KEY: &str = "HealthCheckObservations";
 
-/// With more than this share of its checkers content, in hundredths, Route 53 takes an endpoint as healthy.
-const HEALTHY_SHARE: usize = 18;
+/// Route 53 considers an endpoint healthy if more than this percentage of health checkers report it as
+/// healthy.
+const HEALTHY_PERCENT: usize = 18;
 
 impl<'a> ConfigWriter<'a> {
-    /// The private zones.
-    pub(super) fn hosted_zones(&mut self) {
+    /// Writes the private hosted zones.
+    pub(super) fn write_hosted_zones(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("private hosted zones");
         for zone in inventory.hosted_zones.iter().filter(|zone| zone.config.private_zone) {
             if let Some(heading) = heading.take() {
                 self.toml.heading(heading);
             }
-            self.hosted_zone(&zone.id(), zone);
+            self.write_hosted_zone(&zone.id(), zone);
         }
     }
 
-    fn hosted_zone(&mut self, id: &str, zone: &HostedZone) {
+    fn write_hosted_zone(&mut self, id: &str, zone: &HostedZone) {
         let inventory = self.inventory;
         self.toml.table("hosted_zone", zone.config.comment.as_deref().filter(|comment| !comment.is_empty()));
-        // Only the real Route 53's ids begin so; its stand-ins make others.
+        // Ids of Route 53 start with `Z`. Emulators use other forms, which are omitted.
         self.toml.optional_string("id", Some(id).filter(|id| id.starts_with('Z')));
         let apex = zone.name.trim_end_matches('.');
-        self.toml.string("name", &plain(apex));
+        self.toml.string("name", &to_zone_file_escapes(apex));
         let mut vpcs: Vec<&String> = Vec::new();
         for vpc in inventory.zone_vpcs.get(id).into_iter().flatten() {
             if !self.has_vpc(&vpc.vpc_id) {
                 self.note_missing_vpc(&vpc.vpc_id, &format!("hosted zone {id}"));
-                self.ledger.mark_item_skipped("VPCs", vpc.spot, "no document holds it");
+                self.ledger.mark_item_skipped("VPCs", vpc.location, "the VPC is missing");
             } else if vpcs.contains(&&vpc.vpc_id) {
-                self.ledger.mark_item_skipped("VPCs", vpc.spot, "it stands in another document too");
+                self.ledger.mark_item_skipped("VPCs", vpc.location, "duplicate");
             } else {
                 vpcs.push(&vpc.vpc_id);
-                self.ledger.mark_item_converted("VPCs", vpc.spot);
+                self.ledger.mark_item_converted("VPCs", vpc.location);
             }
         }
         self.toml.strings("vpcs", vpcs);
         if !inventory.zone_vpcs.contains_key(id) {
-            let call = format!("aws route53 get-hosted-zone --id {id}");
-            self.ledger.note_missing(format!("the VPCs that hosted zone {id} ({apex}) is associated with"), call);
+            let command = format!("aws route53 get-hosted-zone --id {id}");
+            self.ledger.note_missing(format!("VPC associations of hosted zone {id} ({apex})"), command);
         }
-        let sets = self.sets_of(id);
+        let sets = self.record_sets_of(id);
         if sets.is_empty() {
-            let call = format!("aws route53 list-resource-record-sets --hosted-zone-id {id}");
-            self.ledger.note_missing(format!("the records of hosted zone {id} ({apex})"), call);
+            let command = format!("aws route53 list-resource-record-sets --hosted-zone-id {id}");
+            self.ledger.note_missing(format!("records of hosted zone {id} ({apex})"), command);
         }
-        let records = self.records(apex, &sets);
+        let records = self.convert_record_sets(apex, &sets);
         if !records.is_empty() {
             self.toml.inline_tables("records", &records);
         }
         self.ledger.mark_converted(HostedZone::KIND, id);
     }
 
-    /// The documents with record sets of a zone.
-    fn sets_of(&self, zone: &str) -> Vec<&'a RecordSets> {
+    /// Returns the documents with record sets of a zone.
+    fn record_sets_of(&self, zone: &str) -> Vec<&'a RecordSets> {
         let all = self.inventory.record_sets.iter();
         all.filter(|sets| sets.zone.as_deref() == Some(zone)).collect()
     }
 
-    /// The record sets of a zone.
-    fn records(&mut self, apex: &str, documents: &[&RecordSets]) -> Vec<InlineTable> {
+    /// Converts the record sets of a zone.
+    fn convert_record_sets(&mut self, apex: &str, documents: &[&RecordSets]) -> Vec<InlineTable> {
         let mut seen = HashSet::new();
         let mut written = Vec::new();
         for set in documents.iter().flat_map(|document| &document.sets) {
-            let name = relative(&set.name, apex);
+            let name = relative_name(&set.name, apex);
             let key = (name.to_ascii_lowercase(), set.record_type.as_str(), set.set_identifier.as_deref());
             if name == "@" && matches!(set.record_type.as_str(), "SOA" | "NS") {
-                self.ledger.mark_item_skipped(RECORD_SETS, set.spot, "Route 53 makes it, and so does plustwo");
-            } else if let Some(why) = refused(set) {
-                let why = format!("{} {} is left out: {why}", told_name(set), set.record_type);
-                self.ledger.mark_item_unsupported(RECORD_SETS, set.spot, why);
+                self.ledger.mark_item_skipped(RECORD_SETS_KEY, set.location, "generated by Route 53 and by plustwo");
+            } else if let Some(why) = unsupported_reason(set) {
+                let why = format!("{} {} is omitted: {why}", display_name(set), set.record_type);
+                self.ledger.mark_item_unsupported(RECORD_SETS_KEY, set.location, why);
             } else if !seen.insert(key) {
-                self.ledger.mark_item_skipped(RECORD_SETS, set.spot, "it stands in another document too");
+                self.ledger.mark_item_skipped(RECORD_SETS_KEY, set.location, "duplicate");
             } else {
                 self.referenced_health_checks.extend(set.health_check_id.clone());
-                self.ledger.mark_item_converted(RECORD_SETS, set.spot);
-                written.push(record(&name, set));
+                self.ledger.mark_item_converted(RECORD_SETS_KEY, set.location);
+                written.push(convert_record_set(&name, set));
             }
         }
         written
     }
 
-    /// What the health checks say that record sets name.
-    pub(super) fn health_checks(&mut self) {
+    /// Writes the health checks that record sets refer to.
+    pub(super) fn write_health_checks(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("health checks");
         for id in std::mem::take(&mut self.referenced_health_checks) {
@@ -113,78 +115,78 @@ impl<'a> ConfigWriter<'a> {
                 Some(true) => {}
                 Some(false) => self.toml.value("healthy", false),
                 None => {
-                    let what = format!("what health check {id} says: taken as healthy");
-                    let call = format!("aws route53 get-health-check-status --health-check-id {id}");
-                    self.ledger.note_missing(what, call);
+                    let what = format!("status of health check {id}: assumed to be healthy");
+                    let command = format!("aws route53 get-health-check-status --health-check-id {id}");
+                    self.ledger.note_missing(what, command);
                 }
             }
             self.ledger.mark_converted(HealthCheck::KIND, &id);
         }
         for check in &inventory.health_checks {
-            self.ledger.mark_skipped(HealthCheck::KIND, &check.id, "no record set that is written names it");
+            self.ledger.mark_skipped(HealthCheck::KIND, &check.id, "not used by a converted record set");
         }
     }
 
-    /// What a health check says, as far as its documents tell.
+    /// Returns whether a health check reports healthy, or `None` if no document contains its status.
     fn is_healthy(&mut self, id: &str, check: Option<&HealthCheck>) -> Option<bool> {
         let observations = self.inventory.health_observations.get(id);
         for observation in observations.into_iter().flatten() {
-            self.ledger.mark_item_converted(OBSERVATIONS, observation.spot);
+            self.ledger.mark_item_converted(OBSERVATIONS_KEY, observation.location);
         }
         let config = check.map(|check| check.health_check_config.clone()).unwrap_or_default();
         if config.disabled {
-            // Route 53 stops checking, and takes it as healthy unless it is inverted.
+            // Route 53 treats a disabled health check as healthy, or as unhealthy if it is inverted.
             return Some(!config.inverted);
         }
         let observed = observations.filter(|all| !all.is_empty())?;
-        let content = observed.iter().filter(|one| is_success(one)).count();
-        let is_healthy = content * 100 > observed.len() * HEALTHY_SHARE;
+        let content = observed.iter().filter(|one| is_successful(one)).count();
+        let is_healthy = content * 100 > observed.len() * HEALTHY_PERCENT;
         Some(is_healthy != config.inverted)
     }
 
-    /// Records of public zones, as the sealed internet has them.
-    pub(super) fn public_zones(&mut self) {
+    /// Writes the records of public zones.
+    pub(super) fn write_public_zones(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("public hosted zones");
         for zone in inventory.hosted_zones.iter().filter(|zone| !zone.config.private_zone) {
             let id = zone.id();
-            let sets = self.sets_of(&id);
+            let sets = self.record_sets_of(&id);
             let mut written = 0;
             let mut seen = HashSet::new();
             for set in sets.iter().flat_map(|document| &document.sets) {
-                let name = told_name(set);
-                let left_out = if matches!(set.record_type.as_str(), "SOA" | "NS" | "DS") {
-                    Some("the sealed internet has no zones, and delegates nothing".to_owned())
+                let name = display_name(set);
+                let skipped = if matches!(set.record_type.as_str(), "SOA" | "NS" | "DS") {
+                    Some("the sealed internet has no zones or delegations".to_owned())
                 } else if set.alias_target.is_some() {
                     Some("the sealed internet has no alias records".to_owned())
                 } else if set.set_identifier.is_some() {
                     Some("the sealed internet has no routing policies".to_owned())
                 } else {
                     let is_new = seen.insert((name.to_ascii_lowercase(), set.record_type.as_str()));
-                    (!is_new).then(|| "it stands in another document too".to_owned())
+                    (!is_new).then(|| "duplicate".to_owned())
                 };
-                if let Some(why) = left_out {
-                    self.ledger.mark_item_skipped(RECORD_SETS, set.spot, why);
+                if let Some(why) = skipped {
+                    self.ledger.mark_item_skipped(RECORD_SETS_KEY, set.location, why);
                     continue;
                 }
                 if let Some(heading) = heading.take() {
                     self.toml.heading(heading);
                 }
                 self.toml.table("public", None);
-                self.toml.string("name", &plain(set.name.trim_end_matches('.')));
+                self.toml.string("name", &to_zone_file_escapes(set.name.trim_end_matches('.')));
                 self.toml.string("type", &set.record_type);
                 if let Some(ttl) = set.ttl {
                     self.toml.value("ttl", ttl);
                 }
-                self.toml.strings("values", set.resource_records.iter().map(|one| plain(&one.value)));
-                self.ledger.mark_item_converted(RECORD_SETS, set.spot);
+                self.toml.strings("values", set.resource_records.iter().map(|one| to_zone_file_escapes(&one.value)));
+                self.ledger.mark_item_converted(RECORD_SETS_KEY, set.location);
                 written += 1;
             }
             match written {
                 0 => self.ledger.mark_skipped(
                     HostedZone::KIND,
                     &id,
-                    "it is public: its names are asked of the internet",
+                    "public zone: its names are resolved via public DNS",
                 ),
                 _ => self.ledger.mark_converted(HostedZone::KIND, &id),
             }
@@ -192,24 +194,24 @@ impl<'a> ConfigWriter<'a> {
     }
 }
 
-/// Whether a checker is content.
-fn is_success(observation: &HealthCheckObservation) -> bool {
+/// Returns whether a health checker reports success.
+fn is_successful(observation: &HealthCheckObservation) -> bool {
     observation.status_report.status.as_deref().is_some_and(|status| status.starts_with("Success"))
 }
 
-/// Why the configuration has no such record set.
-fn refused(set: &ResourceRecordSet) -> Option<String> {
+/// Returns why a record set cannot be converted, or `None` if it can.
+fn unsupported_reason(set: &ResourceRecordSet) -> Option<String> {
     if set.cidr_routing_config.is_some() {
         return Some("a private hosted zone cannot have IP-based routing".to_owned());
     }
     if set.alias_target.is_some() && matches!(set.record_type.as_str(), "CNAME" | "NS") {
-        return Some(format!("aliases of type {} are not modelled", set.record_type));
+        return Some(format!("aliases of type {} are not supported", set.record_type));
     }
     let near = set.geo_proximity_location.as_ref();
     let group =
         near.filter(|near| near.coordinates.is_none()).and_then(|near| near.local_zone_group.as_ref());
     if let Some(group) = group {
-        return Some(format!("where the Local Zone group `{group}` lies is not known here"));
+        return Some(format!("unknown location of Local Zone group `{group}`"));
     }
     let is_unread = set.set_identifier.is_some()
         && set.weight.is_none()
@@ -218,15 +220,15 @@ fn refused(set: &ResourceRecordSet) -> Option<String> {
         && near.is_none()
         && set.failover.is_none()
         && set.multi_value_answer != Some(true);
-    is_unread.then(|| "its routing policy is not known".to_owned())
+    is_unread.then(|| "unknown routing policy".to_owned())
 }
 
-/// A record set as it is written. Names and values stay as Route 53's API has them.
-fn record(name: &str, set: &ResourceRecordSet) -> InlineTable {
+/// Returns a record set as an inline table. Names and values keep the escapes of the Route 53 API.
+fn convert_record_set(name: &str, set: &ResourceRecordSet) -> InlineTable {
     let mut inline = InlineTable::default().string("name", name).string("type", &set.record_type);
     match &set.alias_target {
         Some(alias) => {
-            inline = inline.string("alias", &plain(alias.dns_name.trim_end_matches('.')));
+            inline = inline.string("alias", &to_zone_file_escapes(alias.dns_name.trim_end_matches('.')));
             if alias.evaluate_target_health {
                 inline = inline.value("evaluate_target_health", true);
             }
@@ -280,7 +282,8 @@ fn geo_proximity_location(location: &GeoProximityLocation) -> String {
     inline.to_toml()
 }
 
-/// Degrees as a number. What is none stands as a text, so that the configuration tells of it.
+/// Returns degrees as a number. Anything else is returned as a string, so that loading the configuration
+/// reports it.
 fn degrees(text: &str) -> String {
     match text.trim().parse::<f64>() {
         Ok(degrees) if degrees.is_finite() => format!("{degrees:?}"),
@@ -288,14 +291,15 @@ fn degrees(text: &str) -> String {
     }
 }
 
-/// The name of a record set, for people.
-fn told_name(set: &ResourceRecordSet) -> &str {
+/// Returns the name of a record set for messages.
+fn display_name(set: &ResourceRecordSet) -> &str {
     set.name.trim_end_matches('.')
 }
 
-/// An owner name relative to its zone, with the API's escapes but for the wildcard's.
-fn relative(name: &str, apex: &str) -> String {
-    let name = wildcard(name.trim_end_matches('.'));
+/// Returns an owner name relative to its zone. Escapes of the Route 53 API are kept, except that of a
+/// wildcard.
+fn relative_name(name: &str, apex: &str) -> String {
+    let name = unescape_wildcard(name.trim_end_matches('.'));
     if name.eq_ignore_ascii_case(apex) {
         return "@".to_owned();
     }
@@ -305,20 +309,20 @@ fn relative(name: &str, apex: &str) -> String {
             && name[at + 1..].eq_ignore_ascii_case(apex)
     });
     match split {
-        // A host that is called so is not the zone's top.
+        // A label that consists of `@` must not be confused with the apex.
         Some(at) if &name[..at] != "@" => name[..at].to_owned(),
         _ => format!("{name}."),
     }
 }
 
-/// A text of Route 53, with three octal digits for an octet, as zone files have it, with three decimal ones. A wildcard
-/// stands as itself.
-fn plain(text: &str) -> String {
-    from_octal_escapes(&wildcard(text)).map(|plain| plain.into_owned()).unwrap_or_else(|_| text.to_owned())
+/// Converts the escapes of the Route 53 API, which are octal, to those of zone files, which are decimal. A
+/// leading wildcard is unescaped.
+fn to_zone_file_escapes(text: &str) -> String {
+    from_octal_escapes(&unescape_wildcard(text)).map(|plain| plain.into_owned()).unwrap_or_else(|_| text.to_owned())
 }
 
-/// A text with a wildcard at its beginning, which Route 53 writes as an escape.
-fn wildcard(text: &str) -> String {
+/// Unescapes a leading wildcard label.
+fn unescape_wildcard(text: &str) -> String {
     match text.strip_prefix("\\052") {
         Some(rest) => format!("*{rest}"),
         None => text.to_owned(),
@@ -331,11 +335,11 @@ mod tests {
 
     #[test]
     fn names_of_route_53_stay_as_they_are() {
-        assert_eq!(relative("\\052.apps.corp.example.", "corp.example"), "*.apps");
-        assert_eq!(relative("a\\040b.corp.example.", "corp.example"), "a\\040b");
-        assert_eq!(relative("corp.example.", "corp.example"), "@");
-        assert_eq!(relative("@.corp.example.", "corp.example"), "@.corp.example.");
-        assert_eq!(relative("a.xcorp.example.", "corp.example"), "a.xcorp.example.");
-        assert_eq!(plain("\\052.a\\040b.example"), "*.a\\032b.example");
+        assert_eq!(relative_name("\\052.apps.corp.example.", "corp.example"), "*.apps");
+        assert_eq!(relative_name("a\\040b.corp.example.", "corp.example"), "a\\040b");
+        assert_eq!(relative_name("corp.example.", "corp.example"), "@");
+        assert_eq!(relative_name("@.corp.example.", "corp.example"), "@.corp.example.");
+        assert_eq!(relative_name("a.xcorp.example.", "corp.example"), "a.xcorp.example.");
+        assert_eq!(to_zone_file_escapes("\\052.a\\040b.example"), "*.a\\032b.example");
     }
 }

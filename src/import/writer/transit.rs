@@ -1,9 +1,9 @@
-//! Transit gateways: what is attached to them, and their route tables.
+//! Transit gateways, their attachments and route tables.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::ConfigWriter;
-use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
+use super::sites::{attachment_site_id, customer_gateway_site_id, direct_connect_site_id};
 use super::toml::InlineTable;
 use crate::import::ledger::LocatedItem;
 use crate::import::objects::transit::{
@@ -11,27 +11,28 @@ use crate::import::objects::transit::{
     TransitGatewayPeeringAttachment, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
 };
 use crate::import::objects::{Object, is_state, name_tag};
-use crate::import::places::region_of_arn;
+use crate::import::regions::region_of_arn;
 
-/// The key of the documents that hold a table's routes.
-const ROUTES: &str = "Routes";
+/// The kind of transit gateway routes.
+const ROUTES_KEY: &str = "Routes";
 
-/// The key of the documents that hold a table's references to prefix lists.
-const REFERENCES: &str = "TransitGatewayPrefixListReferences";
+/// The kind of references from transit gateway route tables to prefix lists.
+const REFERENCES_KEY: &str = "TransitGatewayPrefixListReferences";
 
-/// States of what is no more, or not yet.
-pub(super) const GONE: &[&str] =
+/// States of transit gateways, route tables and attachments that do not exist any longer, or do not exist
+/// yet.
+pub(super) const INACTIVE_STATES: &[&str] =
     &["deleted", "deleting", "failed", "failing", "rejected", "rejecting", "initiating"];
 
 impl ConfigWriter<'_> {
-    /// Transit gateways.
-    pub(super) fn transit_gateways(&mut self) {
+    /// Writes the transit gateways.
+    pub(super) fn write_transit_gateways(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("transit gateways");
         for gateway in &inventory.transit_gateways {
             let id = gateway.transit_gateway_id.as_str();
-            if is_state(gateway.state.as_deref(), GONE) {
-                self.ledger.mark_skipped(TransitGateway::KIND, id, "it is deleted");
+            if is_state(gateway.state.as_deref(), INACTIVE_STATES) {
+                self.ledger.mark_skipped(TransitGateway::KIND, id, "deleted");
                 continue;
             }
             if let Some(heading) = heading.take() {
@@ -46,27 +47,28 @@ impl ConfigWriter<'_> {
                 self.toml.value("security_group_referencing_support", said);
             }
             self.ledger.mark_converted(TransitGateway::KIND, id);
-            let mut attached = self.vpc_attachments(id);
-            attached.extend(self.other_attachments(id, &attached));
+            let mut attached = self.write_vpc_attachments(id);
+            attached.extend(self.write_other_attachments(id, &attached));
             self.written_attachments.extend(attached.iter().cloned());
-            self.transit_route_tables(id, &attached);
+            self.write_transit_route_tables(id, &attached);
         }
     }
 
-    /// The VPCs attached to a transit gateway: out of the document that tells their subnets, else out of the one of
-    /// all attachments. Gives the ids that were written.
-    fn vpc_attachments(&mut self, gateway: &str) -> BTreeSet<String> {
+    /// Writes the VPC attachments of a transit gateway and returns their ids. Documents of
+    /// `describe-transit-gateway-vpc-attachments` take precedence, since they contain the subnets, over those
+    /// of `describe-transit-gateway-attachments`.
+    fn write_vpc_attachments(&mut self, gateway: &str) -> BTreeSet<String> {
         let inventory = self.inventory;
         let mut written = BTreeSet::new();
         for attachment in inventory.vpc_attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
             let (kind, id) =
                 (TransitGatewayVpcAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
-            if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.mark_skipped(kind, id, "it does not hold");
+            if is_state(attachment.state.as_deref(), INACTIVE_STATES) {
+                self.ledger.mark_skipped(kind, id, "not active");
             } else if self.has_vpc(&attachment.vpc_id) {
                 let known = attachment.subnet_ids.iter().filter(|id| self.subnet_vpcs.contains_key(id.as_str()));
                 let known: Vec<&String> = known.collect();
-                self.vpc_attachment(id, &attachment.vpc_id, name_tag(&attachment.tags));
+                self.write_vpc_attachment_head(id, &attachment.vpc_id, name_tag(&attachment.tags));
                 self.toml.non_empty_strings("subnets", known);
                 if !attachment.options.has_dns_support() {
                     self.toml.value("dns_support", false);
@@ -84,40 +86,41 @@ impl ConfigWriter<'_> {
                 written.insert(id.to_owned());
             } else {
                 self.note_missing_vpc(&attachment.vpc_id, id);
-                self.ledger.mark_skipped(kind, id, "no document holds its VPC");
+                self.ledger.mark_skipped(kind, id, "its VPC is missing");
             }
         }
         for attachment in inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
             let id = attachment.transit_gateway_attachment_id.as_str();
             if written.contains(id) {
-                let why = "another document tells more of it";
+                let why = "another document contains more details";
                 self.ledger.mark_skipped(TransitGatewayAttachment::KIND, &attachment.id(), why);
             }
             let vpc = attachment.resource_id.as_deref().unwrap_or_default();
             let is_new = attachment.resource_type == "vpc" && !written.contains(id) && self.has_vpc(vpc);
-            if is_new && !is_state(attachment.state.as_deref(), GONE) {
-                self.vpc_attachment(id, vpc, name_tag(&attachment.tags));
+            if is_new && !is_state(attachment.state.as_deref(), INACTIVE_STATES) {
+                self.write_vpc_attachment_head(id, vpc, name_tag(&attachment.tags));
                 self.ledger.mark_converted(TransitGatewayAttachment::KIND, &attachment.id());
                 written.insert(id.to_owned());
-                let call = format!(
+                let command = format!(
                     "aws ec2 describe-transit-gateway-vpc-attachments --transit-gateway-attachment-ids {id}"
                 );
-                let call = self.with_region(vpc, &call);
+                let command = self.with_region(vpc, &command);
                 self.ledger
-                    .note_missing(format!("the subnets of attachment {id}: taken as one in every zone"), call);
+                    .note_missing(format!("subnets of attachment {id}: one in every Availability Zone is assumed"), command);
             }
         }
         written
     }
 
-    fn vpc_attachment(&mut self, id: &str, vpc: &str, name: Option<&str>) {
+    fn write_vpc_attachment_head(&mut self, id: &str, vpc: &str, name: Option<&str>) {
         self.toml.table("transit_gateway.vpc_attachment", name);
         self.toml.string("id", id);
         self.toml.string("vpc", vpc);
     }
 
-    /// What else is attached: VPNs and Direct Connect, other transit gateways, VPCs that no document holds.
-    fn other_attachments(&mut self, gateway: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
+    /// Writes the other attachments of a transit gateway and returns their ids: VPN, Direct Connect, Connect,
+    /// peering, and VPCs that the inventory does not contain.
+    fn write_other_attachments(&mut self, gateway: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
         let inventory = self.inventory;
         let mut written = BTreeSet::new();
         for attachment in inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
@@ -127,48 +130,49 @@ impl ConfigWriter<'_> {
             if known.contains(id) || written.contains(id) {
                 continue;
             }
-            if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.mark_skipped(kind, &name, "it does not hold");
+            if is_state(attachment.state.as_deref(), INACTIVE_STATES) {
+                self.ledger.mark_skipped(kind, &name, "not active");
                 continue;
             }
             let resource = attachment.resource_id.as_deref().unwrap_or_default();
             let (site, peer) = match attachment.resource_type.as_str() {
                 "vpn" => {
                     let vpn = inventory.vpn_connections.iter().find(|vpn| vpn.vpn_connection_id == resource);
-                    (vpn.map(|vpn| site_of_customer_gateway(&vpn.customer_gateway_id)), None)
+                    (vpn.map(|vpn| customer_gateway_site_id(&vpn.customer_gateway_id)), None)
                 }
                 "direct-connect-gateway" => {
                     self.attached_direct_connects.insert(resource.to_owned());
-                    (Some(site_of_direct_connect(resource)), None)
+                    (Some(direct_connect_site_id(resource)), None)
                 }
-                "connect" => (Some(site_of_attachment(id)), None),
+                "connect" => (Some(attachment_site_id(id)), None),
                 _ if attachment.is_peering() => {
-                    (None, self.transit_gateway_named(self.peer_of(id, gateway, resource)))
+                    (None, self.require_transit_gateway(self.peer_gateway(id, gateway, resource)))
                 }
                 _ => (None, None),
             };
             if attachment.resource_type == "vpn" && site.is_none() {
-                let call = format!("aws ec2 describe-vpn-connections --vpn-connection-ids {resource}");
+                let command = format!("aws ec2 describe-vpn-connections --vpn-connection-ids {resource}");
                 self.ledger
-                    .note_missing(format!("VPN connection {resource}, which is attached to {gateway}"), call);
+                    .note_missing(format!("VPN connection {resource}, attached to {gateway}"), command);
             }
             if attachment.resource_type == "vpc" {
                 self.note_missing_vpc(resource, id);
             }
-            self.attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
-            // A VPN is what a site is taken to be behind.
+            self.write_attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
+            // The default resource type of an attachment with a site is VPN.
             if matches!(attachment.resource_type.as_str(), "direct-connect-gateway" | "connect") {
                 self.toml.string("resource_type", &attachment.resource_type);
             }
             self.ledger.mark_converted(kind, &name);
             written.insert(id.to_owned());
         }
-        self.peering_attachments(gateway, &mut written);
+        self.write_peering_attachments(gateway, &mut written);
         written
     }
 
-    /// Peerings of which only the documents of their own tell. Adds the ids that were written.
-    fn peering_attachments(&mut self, gateway: &str, written: &mut BTreeSet<String>) {
+    /// Writes the peering attachments that occur only in documents of
+    /// `describe-transit-gateway-peering-attachments`, and adds their ids to `written`.
+    fn write_peering_attachments(&mut self, gateway: &str, written: &mut BTreeSet<String>) {
         let inventory = self.inventory;
         for attachment in &inventory.peering_attachments {
             let (kind, id) =
@@ -177,27 +181,27 @@ impl ConfigWriter<'_> {
             let is_own = sides.iter().any(|side| side.transit_gateway_id.as_deref() == Some(gateway));
             let mut listed = inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway);
             if written.contains(id) {
-                self.ledger.mark_skipped(kind, id, "it stands with the attachments");
-            } else if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.mark_skipped(kind, id, "it does not hold");
+                self.ledger.mark_skipped(kind, id, "included in `TransitGatewayAttachments`");
+            } else if is_state(attachment.state.as_deref(), INACTIVE_STATES) {
+                self.ledger.mark_skipped(kind, id, "not active");
             } else if is_own && !listed.any(|one| one.transit_gateway_attachment_id == id) {
-                let peer = self.transit_gateway_named(self.peer_of(id, gateway, ""));
-                self.attachment(id, None, None, peer.as_deref());
+                let peer = self.require_transit_gateway(self.peer_gateway(id, gateway, ""));
+                self.write_attachment(id, None, None, peer.as_deref());
                 self.ledger.mark_converted(kind, id);
                 written.insert(id.to_owned());
             }
         }
     }
 
-    fn attachment(&mut self, id: &str, name: Option<&str>, site: Option<&str>, peer: Option<&str>) {
+    fn write_attachment(&mut self, id: &str, name: Option<&str>, site: Option<&str>, peer: Option<&str>) {
         self.toml.table("transit_gateway.attachment", name);
         self.toml.string("id", id);
         self.toml.optional_string("site", site);
         self.toml.optional_string("transit_gateway", peer);
     }
 
-    /// The transit gateway at the other end of a peering attachment.
-    fn peer_of(&self, attachment: &str, gateway: &str, told: &str) -> Option<String> {
+    /// Returns the transit gateway on the other side of a peering attachment.
+    fn peer_gateway(&self, attachment: &str, gateway: &str, told: &str) -> Option<String> {
         let mut all = self.inventory.peering_attachments.iter();
         let found = all.find(|one| one.transit_gateway_attachment_id == attachment);
         let sides = found.map(|one| [one.requester_tgw_info.clone(), one.accepter_tgw_info.clone()]);
@@ -206,8 +210,8 @@ impl ConfigWriter<'_> {
         other.or_else(|| Some(told.to_owned()).filter(|told| !told.is_empty() && told != gateway))
     }
 
-    /// The region of a transit gateway: that of its ARN, else of a VPC attached to it.
-    fn region_of_gateway(&self, gateway: &str) -> String {
+    /// Returns the region of a transit gateway, from its ARN or from an attached VPC.
+    fn transit_gateway_region(&self, gateway: &str) -> String {
         let inventory = self.inventory;
         let found = inventory.transit_gateways.iter().find(|one| one.transit_gateway_id == gateway);
         let of_arn = found.and_then(|one| region_of_arn(one.transit_gateway_arn.as_deref()?));
@@ -216,24 +220,24 @@ impl ConfigWriter<'_> {
         of_arn.or(of_vpc).unwrap_or_default().to_owned()
     }
 
-    /// A transit gateway that some document holds; one that none does is told as missing.
-    fn transit_gateway_named(&mut self, id: Option<String>) -> Option<String> {
+    /// Returns the id if the inventory contains this transit gateway. If not, reports it as missing.
+    fn require_transit_gateway(&mut self, id: Option<String>) -> Option<String> {
         let id = id?;
         if self.inventory.transit_gateways.iter().any(|one| one.transit_gateway_id == id) {
             return Some(id);
         }
-        let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {id}");
-        self.ledger.note_missing(format!("transit gateway {id}, at the other end of a peering"), call);
+        let command = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {id}");
+        self.ledger.note_missing(format!("transit gateway {id}, on the other side of a peering"), command);
         None
     }
 
-    /// The route tables of a transit gateway.
-    fn transit_route_tables(&mut self, gateway: &str, attached: &BTreeSet<String>) {
+    /// Writes the route tables of a transit gateway.
+    fn write_transit_route_tables(&mut self, gateway: &str, attached: &BTreeSet<String>) {
         let inventory = self.inventory;
         for table in inventory.transit_route_tables.iter().filter(|one| one.transit_gateway_id == gateway) {
             let id = table.transit_gateway_route_table_id.as_str();
-            if is_state(table.state.as_deref(), GONE) {
-                self.ledger.mark_skipped(TransitGatewayRouteTable::KIND, id, "it is deleted");
+            if is_state(table.state.as_deref(), INACTIVE_STATES) {
+                self.ledger.mark_skipped(TransitGatewayRouteTable::KIND, id, "deleted");
                 continue;
             }
             self.toml.table("transit_gateway.route_table", name_tag(&table.tags));
@@ -243,41 +247,41 @@ impl ConfigWriter<'_> {
                     && !is_state(one.association.state.as_deref(), &["disassociated", "disassociating"])
             });
             let mut associations =
-                self.holding("Associations", inventory.transit_associations.get(id), attached);
+                self.active_attachments("Associations", inventory.transit_associations.get(id), attached);
             associations.extend(told.map(|one| one.transit_gateway_attachment_id.clone()));
             associations.sort_unstable();
             associations.dedup();
             associations.retain(|id| attached.contains(id));
             self.toml.non_empty_strings("associations", associations);
             let kind = "TransitGatewayRouteTablePropagations";
-            let propagations = self.holding(kind, inventory.transit_propagations.get(id), attached);
+            let propagations = self.active_attachments(kind, inventory.transit_propagations.get(id), attached);
             self.toml.non_empty_strings("propagations", &propagations);
-            let call = |call: &str| format!("aws ec2 {call} --transit-gateway-route-table-id {id}");
+            let command = |command: &str| format!("aws ec2 {command} --transit-gateway-route-table-id {id}");
             if !inventory.transit_propagations.contains_key(id) && !inventory.transit_routes.contains_key(id)
             {
-                let what = format!("the propagations of {id}");
-                self.ledger.note_missing(what, call("get-transit-gateway-route-table-propagations"));
+                let what = format!("propagations of {id}");
+                self.ledger.note_missing(what, command("get-transit-gateway-route-table-propagations"));
             }
             if !inventory.transit_associations.contains_key(id) && inventory.attachments.is_empty() {
-                let what = format!("the associations of {id}");
-                self.ledger.note_missing(what, call("get-transit-gateway-route-table-associations"));
+                let what = format!("associations of {id}");
+                self.ledger.note_missing(what, command("get-transit-gateway-route-table-associations"));
             }
-            let region = self.region_of_gateway(gateway);
-            let routes = self.transit_routes(id, &region, attached, &propagations);
+            let region = self.transit_gateway_region(gateway);
+            let routes = self.convert_transit_routes(id, &region, attached, &propagations);
             if !routes.is_empty() {
                 self.toml.inline_tables("routes", &routes);
             }
             if !inventory.transit_routes.contains_key(id) {
-                let call =
-                    call("search-transit-gateway-routes") + " --filters Name=state,Values=active,blackhole";
-                self.ledger.note_missing(format!("the routes of {id}"), call);
+                let command =
+                    command("search-transit-gateway-routes") + " --filters Name=state,Values=active,blackhole";
+                self.ledger.note_missing(format!("routes of {id}"), command);
             }
             self.ledger.mark_converted(TransitGatewayRouteTable::KIND, id);
         }
     }
 
-    /// The attachments whose association or propagation holds.
-    fn holding(
+    /// Returns the written attachments whose association or propagation is active.
+    fn active_attachments(
         &mut self,
         kind: &'static str,
         all: Option<&Vec<LocatedItem<RouteAttachment>>>,
@@ -291,10 +295,10 @@ impl ConfigWriter<'_> {
             );
             let id = one.transit_gateway_attachment_id.as_ref().filter(|id| attached.contains(*id));
             match id {
-                _ if !holds => self.ledger.mark_item_skipped(kind, one.spot, "it does not hold"),
-                None => self.ledger.mark_item_skipped(kind, one.spot, "no document holds its attachment"),
+                _ if !holds => self.ledger.mark_item_skipped(kind, one.location, "not active"),
+                None => self.ledger.mark_item_skipped(kind, one.location, "its attachment is missing"),
                 Some(id) => {
-                    self.ledger.mark_item_converted(kind, one.spot);
+                    self.ledger.mark_item_converted(kind, one.location);
                     if seen.insert(id) {
                         holding.push(id.clone());
                     }
@@ -304,8 +308,9 @@ impl ConfigWriter<'_> {
         holding
     }
 
-    /// The routes of a table but those that a VPC's attachment brings by itself.
-    fn transit_routes(
+    /// Converts the routes of a route table. Routes that VPC attachments propagate are omitted, since the
+    /// configuration derives them from `propagations`.
+    fn convert_transit_routes(
         &mut self,
         table: &str,
         region: &str,
@@ -320,11 +325,11 @@ impl ConfigWriter<'_> {
         for route in inventory.transit_routes.get(table).into_iter().flatten() {
             let destinations = match (&route.destination_cidr_block, &route.prefix_list_id) {
                 (Some(cidr), _) => vec![cidr.clone()],
-                (None, Some(list)) => self.entries_for(table, list, region),
+                (None, Some(list)) => self.require_entries(table, list, region),
                 (None, None) => Vec::new(),
             };
             let told = destinations.first().cloned().or_else(|| route.prefix_list_id.clone());
-            let told = told.unwrap_or_else(|| "nothing".to_owned());
+            let told = told.unwrap_or_else(|| "an unknown destination".to_owned());
             let is_propagated = route.route_type.as_deref() == Some("propagated");
             let is_blackhole = route.state.as_deref() == Some("blackhole");
             let ids: Vec<&str> = route
@@ -334,31 +339,31 @@ impl ConfigWriter<'_> {
                 .collect();
             let first = ids.iter().copied().find(|id| attached.contains(*id));
             let why = match first {
-                _ if destinations.is_empty() => Some("no document holds what it leads to".to_owned()),
+                _ if destinations.is_empty() => Some("its prefix list entries are missing".to_owned()),
                 _ if is_blackhole => None,
-                None if ids.is_empty() => Some("it names no attachment".to_owned()),
-                None => Some(ids.join(", ") + " is in no document"),
+                None if ids.is_empty() => Some("it has no attachment".to_owned()),
+                None => Some(ids.join(", ") + " is missing"),
                 Some(_) => None,
             };
             if let Some(why) = why {
-                let why = format!("{table} has a route to {told} that is left out: {why}");
-                self.ledger.mark_item_unsupported(ROUTES, route.spot, why);
+                let why = format!("{table}: the route to {told} is omitted: {why}");
+                self.ledger.mark_item_unsupported(ROUTES_KEY, route.location, why);
                 continue;
             }
             let is_brought = is_propagated && !is_blackhole && first.is_some_and(|id| bringing.contains(id));
             let is_new = destinations.iter().any(|to| !seen.contains(&(to.clone(), is_propagated)));
             if is_brought || !is_new {
                 let why = if is_brought {
-                    "its attachment propagates it"
+                    "propagated by its attachment"
                 } else {
-                    "it stands in another document too"
+                    "duplicate"
                 };
-                self.ledger.mark_item_skipped(ROUTES, route.spot, why);
+                self.ledger.mark_item_skipped(ROUTES_KEY, route.location, why);
                 continue;
             }
             if ids.len() > 1 && !is_blackhole {
-                let message = format!("{table} has several ways to {told}, of which the first is written");
-                self.ledger.note_unsupported(Some(route.spot), message);
+                let message = format!("{table}: the route to {told} has several attachments: only the first one is used");
+                self.ledger.note_unsupported(Some(route.location), message);
             }
             let attachment = first.filter(|_| !is_blackhole);
             for destination in destinations {
@@ -366,18 +371,19 @@ impl ConfigWriter<'_> {
                     written.push(transit_route(&destination, attachment, is_propagated));
                 }
             }
-            self.ledger.mark_item_converted(ROUTES, route.spot);
+            self.ledger.mark_item_converted(ROUTES_KEY, route.location);
         }
         for reference in inventory.prefix_list_references.iter() {
             if reference.transit_gateway_route_table_id == table {
-                self.prefix_list_reference(reference, region, attached, &mut seen, &mut written);
+                self.convert_prefix_list_reference(reference, region, attached, &mut seen, &mut written);
             }
         }
         written
     }
 
-    /// A table's reference to a prefix list: static routes to its entries, which the table's own document may have.
-    fn prefix_list_reference(
+    /// Converts a reference to a prefix list to static routes for its entries. The routes of the table may
+    /// already contain them.
+    fn convert_prefix_list_reference(
         &mut self,
         reference: &LocatedItem<PrefixListReference>,
         region: &str,
@@ -387,44 +393,45 @@ impl ConfigWriter<'_> {
     ) {
         let (table, list) = (&reference.transit_gateway_route_table_id, &reference.prefix_list_id);
         if is_state(reference.state.as_deref(), &["deleting"]) {
-            self.ledger.mark_item_skipped(REFERENCES, reference.spot, "it is deleted");
+            self.ledger.mark_item_skipped(REFERENCES_KEY, reference.location, "deleted");
             return;
         }
         let attachment = reference.transit_gateway_attachment.transit_gateway_attachment_id.as_deref();
         let attachment = attachment.filter(|id| attached.contains(*id) && !reference.blackhole);
         if attachment.is_none() && !reference.blackhole {
             let why =
-                format!("{table} has routes to {list} that are left out: no document holds their attachment");
-            self.ledger.mark_item_unsupported(REFERENCES, reference.spot, why);
+                format!("{table}: the routes to {list} are omitted: their attachment is missing");
+            self.ledger.mark_item_unsupported(REFERENCES_KEY, reference.location, why);
             return;
         }
-        let entries = self.entries_for(table, list, region);
+        let entries = self.require_entries(table, list, region);
         let new: Vec<String> = entries.into_iter().filter(|to| seen.insert((to.clone(), false))).collect();
         if new.is_empty() {
-            let why = "the table's routes have its entries, or no document does";
-            self.ledger.mark_item_skipped(REFERENCES, reference.spot, why);
+            let why = "its entries are missing, or the routes of the table contain them";
+            self.ledger.mark_item_skipped(REFERENCES_KEY, reference.location, why);
             return;
         }
         written.extend(new.iter().map(|to| transit_route(to, attachment, false)));
-        self.ledger.mark_item_converted(REFERENCES, reference.spot);
+        self.ledger.mark_item_converted(REFERENCES_KEY, reference.location);
     }
 
-    /// The entries of a prefix list that a transit gateway's table names.
-    fn entries_for(&mut self, table: &str, list: &str, region: &str) -> Vec<String> {
-        let entries = self.entries(list, region);
+    /// Returns the entries of a prefix list that a transit gateway route table refers to. If they are
+    /// unknown, reports them as missing.
+    fn require_entries(&mut self, table: &str, list: &str, region: &str) -> Vec<String> {
+        let entries = self.prefix_list_entries(list, region);
         if entries.is_some() {
-            self.prefix_list_written(list, region);
+            self.mark_prefix_list_converted(list, region);
         } else {
-            let call = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {list}");
+            let command = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {list}");
             let what =
-                format!("the entries of prefix list {list}, which {table} names: its routes are left out");
-            self.ledger.note_missing(what, call);
+                format!("entries of prefix list {list}, referenced by {table}: its routes are omitted");
+            self.ledger.note_missing(what, command);
         }
         entries.unwrap_or_default()
     }
 }
 
-/// A route as it is written.
+/// Returns a route as an inline table.
 fn transit_route(destination: &str, attachment: Option<&str>, is_propagated: bool) -> InlineTable {
     let inline = InlineTable::default().string("destination", destination);
     let inline = match attachment {
