@@ -50,6 +50,8 @@ impl Walk<'_> {
             return;
         };
         let zone = subnet.map(|subnet| self.world.subnets[subnet].availability_zone.clone());
+        // Traffic enters a transit gateway only through the attachment's interface in its own Availability Zone ("Transit
+        // gateway attachments to a VPC"). Without configured subnets, an attachment in every zone is assumed.
         if let AttachedTo::Vpc(_, subnets) = &gateway.attachments[from].to
             && !subnets.is_empty()
             && let Some(zone) = &zone
@@ -65,6 +67,8 @@ impl Walk<'_> {
 
     /// Follows the packet from an attachment to the target of the transit gateway's route.
     fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
+        // Peered gateways may route to each other, so each visited (gateway, source attachment) pair ends a loop. The
+        // destination never changes here: transit gateways do not translate.
         let (mut index, mut from) = (index, from);
         let mut passed = Vec::new();
         while !passed.contains(&(index, from)) {
@@ -87,12 +91,13 @@ impl Walk<'_> {
                 AttachedTo::Vpc(..) => {
                     // Security groups of another VPC can be referenced if both attachments allow it.
                     let attachment = &gateway.attachments[number];
-                    let counting =
+                    let allowed =
                         gateway.attachments[from].group_references.min(attachment.group_references);
-                    self.group_references = self.group_references.min(counting);
+                    self.group_references = self.group_references.min(allowed);
                     return self.enter_by_attachment(attachment, zone);
                 }
                 AttachedTo::Site(site) => {
+                    // A site without a configured link replies through the attachment that the packet arrived by.
                     let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
                     let has_links = self.world.sites[*site].links.iter().any(is_linked);
                     return self.reach_site(*site, |back| match has_links {
@@ -138,9 +143,12 @@ impl Walk<'_> {
         };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
-        let kept = self.sticky_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
-        let kept = kept.filter(|entry| attachment.has_appliance_mode && subnets.contains(entry));
-        let entry = kept.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
+        // Appliance mode keeps a flow on the interface that its first packet selected. A reply is walked with the entries of
+        // the request, so it finds that interface here ("Appliance mode").
+        let sticky = self.sticky_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
+        let sticky = sticky.filter(|entry| attachment.has_appliance_mode && subnets.contains(entry));
+        let entry = sticky.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
+        // Without configured attachment subnets no route table is known to apply; delivery within the VPC needs none.
         let Some(entry) = entry else {
             self.at = Some((vpc, None));
             match self.world.vpcs[vpc].contains(self.to) {

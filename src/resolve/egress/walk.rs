@@ -162,6 +162,8 @@ impl<'w> Walk<'w> {
             self.end(Reach::Dead, Some(Reason::BlackholeRoute));
             return;
         }
+        // The class is what the client's own route table states, even if the path ends dead. Later hops do not change it,
+        // except that `arrive` refines `local`.
         self.path.class = class_of(&route.target);
         self.leave_for(subnet, route);
         self.take(route);
@@ -169,6 +171,8 @@ impl<'w> Walk<'w> {
 
     /// A later hop: the route table at the current position determines the next hop.
     pub fn continue_by(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
+        // A table may be visited twice without a loop: after translation the destination differs (NAT64), and behind a NAT
+        // gateway the sender does. Only the same table with the same packet is a loop.
         let step = (table, subnet, self.to, self.sender.by);
         if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
@@ -210,6 +214,8 @@ impl<'w> Walk<'w> {
     fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
         let table = &self.world.route_tables[table];
         let route = table.route(self.to)?;
+        // A middlebox route for a subnet has the same or a longer prefix than the local route, but delivery within the
+        // subnet happens on the link, so the local route is the one that describes it.
         if route.target != Target::Local && subnet.is_some_and(|subnet| self.is_in(subnet)) {
             return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
         }
@@ -223,6 +229,8 @@ impl<'w> Walk<'w> {
 
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
+        // Nothing but a NAT gateway translates 64:ff9b::/96, so a default route that matches it leads nowhere. Targets behind
+        // which a NAT gateway may be are followed first.
         if net::nat64_to_ipv4(self.to).is_some() && !may_lead_to_nat(&route.target) {
             self.hop(self.world.target_id(&route.target), None);
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
@@ -254,6 +262,7 @@ impl<'w> Walk<'w> {
     /// Ends the path inside the VPC that has the address: at an endpoint's network interface, or elsewhere.
     pub fn arrive(&mut self, vpc: Index<Vpc>) {
         let subnet = self.subnet_in(vpc);
+        // Network ACLs apply at subnet boundaries only: a packet that is in the destination subnet does not cross one.
         if let Some(subnet) = subnet.filter(|subnet| self.at != Some((vpc, Some(*subnet)))) {
             self.enter(subnet);
         }
@@ -262,6 +271,8 @@ impl<'w> Walk<'w> {
         self.path.end = PathEnd::Vpc(vpc, self.to);
         if let Some(Interface::Endpoint(index, number)) = owner {
             let endpoint = &self.world.endpoints[index];
+            // `local` is refined, because the route table cannot tell an endpoint from a host. Other classes stay: from
+            // outside the VPC, the class is the way in, such as a transit gateway.
             if self.path.class == Class::Local {
                 self.path.class = class_inside(endpoint.kind);
             }
@@ -329,6 +340,7 @@ impl<'w> Walk<'w> {
 
     /// Ends a path that the client cannot use because it cannot send.
     pub fn end_without_sender(&mut self) {
+        // A path that is dead or blocked anyway keeps its more specific reason.
         if !self.has_address_of_family && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
             self.path.reasons.clear();
             self.end(Reach::Dead, Some(Reason::NoAddressOfFamily));

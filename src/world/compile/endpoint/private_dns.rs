@@ -51,6 +51,7 @@ impl Compiler<'_> {
             }
             return;
         }
+        // Their names belong to associations, each with a domain of its own, not to the service.
         if kind.has_associations() {
             self.private_dns_of_associations(made);
             return;
@@ -68,12 +69,14 @@ impl Compiler<'_> {
         self.endpoints[made.index].private_dns = private_dns;
         let endpoint = &self.endpoints[made.index];
         let families = address_type::of_private_names(made.records);
+        // Configured names replace those of the service, so the built-in dual-stack names do not apply to them.
         let dualstack: Vec<Name> = match written.private_dns_names {
             None if service::is_s3(&endpoint.service) => {
                 endpoint_names::s3_dualstack_names(&made.region).iter().map(|host| fact_name(host)).collect()
             }
             _ => Vec::new(),
         };
+        // Several names can share an apex, such as a wildcard and its parent; each apex is one zone.
         let mut cuts = PrivateZones::new();
         for name in &endpoint.private_names {
             // A dual-stack name has both address families, whatever the record type excludes for the other
@@ -136,6 +139,8 @@ impl Compiler<'_> {
         let offered = overridden || !self.endpoints[made.index].private_names.is_empty();
         match made.written.private_dns_enabled {
             Some(false) => false,
+            // The default is true, except for S3, whose endpoint-specific names are wildcards. Where private DNS cannot apply,
+            // the default is not an error, unlike an explicit `true`.
             None => {
                 let vpc = &self.vpcs[made.vpc];
                 let both_flags = vpc.dns_support && vpc.dns_hostnames;
@@ -175,7 +180,7 @@ impl Compiler<'_> {
         if !service::is_s3(service) {
             let message = format!(
                 "PrivateDnsOnlyForInboundResolverEndpoint is supported only for interface endpoints of S3, not for \
-                 service"
+                 {service}"
             );
             self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
             return false;
@@ -225,6 +230,7 @@ impl Compiler<'_> {
             error.help("only gateway endpoints for S3 support other values");
             return;
         }
+        // The names stay public; the resolver of this VPC only filters their record types, so no zone is created.
         if self.has_both_flags(made) && self.endpoints[made.index].is_available {
             self.public.s3_families(made.vpc, address_type::of_private_names(made.records));
         }
@@ -239,6 +245,8 @@ impl Compiler<'_> {
         let ttl = self.config.answers.private_dns_ttl;
         for (apex, names) in cuts {
             let vpc = &self.vpcs[made.vpc];
+            // The inbound view has every claim of the VPC, including those that the VPC's own view lacks, so that it alone
+            // needs to be examined for a conflict.
             if self.claims.at(vpc.inbound_view, &apex).next().is_some() {
                 let message = format!(
                     "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the \
@@ -259,7 +267,7 @@ impl Compiler<'_> {
                 for address in addresses {
                     let (rtype, rdata): (RecordType, Rdata) = Rdata::for_address(address);
                     zone.add(owner.clone(), rtype, ttl, rdata)
-                        .expect("the address record is at the apex of the zone");
+                        .expect("a private DNS name is within its zone");
                 }
             }
             let zone = self.managed_zones.add(ManagedZone { endpoint: made.index, zone });
