@@ -35,7 +35,7 @@ const TRIES: u32 = 3;
 const EXPLORE_ONE_IN: u32 = 20;
 
 /// The result for all clients that wait for the question.
-pub(super) type Outcome = Result<Answer, Unanswered>;
+pub(super) type UpstreamResult = Result<Answer, Unanswered>;
 
 /// One upstream. It outlives reloads.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ struct InFlight {
     /// When it was first sent.
     since: Instant,
     /// Sends the outcome to the followers; the leader itself needs no channel.
-    followers: Option<watch::Sender<Option<Outcome>>>,
+    followers: Option<watch::Sender<Option<UpstreamResult>>>,
 }
 
 /// The role of a query in a single flight.
@@ -77,7 +77,7 @@ enum Role {
     /// The question was not in flight: this query sends it.
     Leader(FlightGuard),
     /// The question is in flight: this query waits for the outcome.
-    Follower(watch::Receiver<Option<Outcome>>),
+    Follower(watch::Receiver<Option<UpstreamResult>>),
 }
 
 /// A server to be tried for a question.
@@ -129,7 +129,7 @@ impl UpstreamGroup {
         name: &str,
         question: &Question,
         store: impl FnOnce(&Question, &Answer) + Send + 'static,
-    ) -> Outcome {
+    ) -> UpstreamResult {
         let outcome = match self.join(question) {
             Ok(Role::Leader(flight)) => Leader::new(run_leader(flight, store)).await,
             Ok(Role::Follower(outcome)) => await_leader(outcome).await,
@@ -215,7 +215,7 @@ impl UpstreamGroup {
 
     /// Tries one server after the other. A server that does not reply is tried again after the others; a
     /// server that sends an unusable reply is not.
-    async fn query_servers(self: &Arc<Self>, question: &Question) -> Outcome {
+    async fn query_servers(self: &Arc<Self>, question: &Question) -> UpstreamResult {
         let options = &self.shared.options;
         let mut now = Instant::now();
         let deadline = now + options.total_timeout;
@@ -392,7 +392,7 @@ impl UpstreamGroup {
 }
 
 /// Resolves a question as its leader, from the first attempt to the outcome.
-async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answer)) -> Outcome {
+async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answer)) -> UpstreamResult {
     let outcome = flight.group.query_servers(&flight.question).await;
     if let Ok(answer) = &outcome {
         // Stored before the question leaves the table, so that an identical question is either in flight or
@@ -407,7 +407,7 @@ async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answ
 }
 
 /// Waits for the outcome of the leader.
-async fn await_leader(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
+async fn await_leader(mut outcome: watch::Receiver<Option<UpstreamResult>>) -> UpstreamResult {
     let dropped = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was dropped"));
     match outcome.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(dropped())),
@@ -425,7 +425,7 @@ struct FlightGuard {
 
 impl FlightGuard {
     /// Ends the flight. Returns the channel to the followers.
-    fn finish(&mut self, outcome: Option<&Outcome>) -> Option<watch::Sender<Option<Outcome>>> {
+    fn finish(&mut self, outcome: Option<&UpstreamResult>) -> Option<watch::Sender<Option<UpstreamResult>>> {
         if std::mem::replace(&mut self.finished, true) {
             return None;
         }

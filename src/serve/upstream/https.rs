@@ -10,7 +10,7 @@ use http::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
-use super::in_flight::Reply;
+use super::in_flight::ExchangeResult;
 use super::message::{Failure, OutgoingQuery, QueryMatch};
 use super::stream::Connector;
 use super::tls::TlsDialer;
@@ -43,12 +43,12 @@ impl HttpsPool {
     }
 
     /// Sends a question and waits for its response until a deadline.
-    pub async fn exchange(&self, outgoing: &OutgoingQuery, until: Instant) -> Reply {
+    pub async fn exchange(&self, outgoing: &OutgoingQuery, until: Instant) -> ExchangeResult {
         timeout_at(until.into(), self.exchange_in_time(outgoing)).await.unwrap_or(Err(Failure::Timeout))
     }
 
     /// The same without a deadline.
-    async fn exchange_in_time(&self, outgoing: &OutgoingQuery) -> Reply {
+    async fn exchange_in_time(&self, outgoing: &OutgoingQuery) -> ExchangeResult {
         loop {
             let (connection, is_new) =
                 self.connection().await.map_err(|failure| self.with_tls_error(failure))?;
@@ -93,7 +93,7 @@ impl HttpsPool {
         Ok((ready, true))
     }
 
-    async fn post(&self, connection: SendRequest<Bytes>, outgoing: &OutgoingQuery) -> Reply {
+    async fn post(&self, connection: SendRequest<Bytes>, outgoing: &OutgoingQuery) -> ExchangeResult {
         // ID 0, as RFC 8484 section 4.1 advises, so that HTTP caches treat identical questions as equal.
         let body = outgoing.wire(0);
         let request = Request::builder()

@@ -11,7 +11,7 @@ use super::message::{Failure, OutgoingQuery, QueryMatch};
 use crate::dns::Response;
 
 /// The result of a query.
-pub(super) type Reply = Result<Response, Failure>;
+pub(super) type ExchangeResult = Result<Response, Failure>;
 
 /// Upper limit for the questions of a socket or connection, regardless of the options, so that at least half
 /// of the IDs are unused and an ID stays hard to guess.
@@ -58,7 +58,7 @@ struct TableState {
 #[derive(Debug)]
 struct OutstandingQuery {
     outgoing: Arc<OutgoingQuery>,
-    sender: oneshot::Sender<Reply>,
+    sender: oneshot::Sender<ExchangeResult>,
     /// When it times out, for tables that expire their queries.
     until: Instant,
     /// Number of mismatched replies when this query was sent.
@@ -253,14 +253,14 @@ pub(super) struct Ticket {
     table: Arc<QueryTable>,
     /// The ID to send.
     pub id: u16,
-    receiver: oneshot::Receiver<Reply>,
+    receiver: oneshot::Receiver<ExchangeResult>,
     /// Whether the query has completed.
     finished: bool,
 }
 
 impl Ticket {
     /// Waits for the response.
-    pub async fn wait(mut self) -> Reply {
+    pub async fn wait(mut self) -> ExchangeResult {
         let reply = (&mut self.receiver).await.unwrap_or(Err(Failure::Closed));
         self.finished = true;
         reply

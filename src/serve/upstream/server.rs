@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::health::{FailureAction, Health};
 use super::https::HttpsPool;
-use super::in_flight::Reply;
+use super::in_flight::ExchangeResult;
 use super::message::{Failure, OutgoingQuery};
 use super::stream::{Connector, StreamPool};
 use super::tls::TlsDialer;
@@ -259,7 +259,7 @@ impl Server {
         transport: TransportChoice,
         sent: Instant,
         until: Instant,
-    ) -> Reply {
+    ) -> ExchangeResult {
         let lower_case = self.lower_case.applies_at(sent);
         if self.no_edns.applies_at(sent) {
             return self.exchange(question, transport, false, lower_case, until).await;
@@ -287,7 +287,7 @@ impl Server {
         edns: bool,
         lower_case: bool,
         until: Instant,
-    ) -> Reply {
+    ) -> ExchangeResult {
         // Mixed case protects against off-path attackers, who cannot inject into a connection.
         let plain = || Arc::new(OutgoingQuery::plain(question, edns));
         match &self.channel {
@@ -314,7 +314,7 @@ impl Server {
         edns: bool,
         lower_case: bool,
         until: Instant,
-    ) -> Reply {
+    ) -> ExchangeResult {
         let mut reply = Err(Failure::WrongCase);
         // Enough mixed-case attempts to conclude that the server does not preserve case, and one in lower
         // case.

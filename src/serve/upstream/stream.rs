@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout_at;
 
-use super::in_flight::{Delivery, QueryTable, Reply};
+use super::in_flight::{Delivery, QueryTable, ExchangeResult};
 use super::message::{Failure, OutgoingQuery};
 use super::tls::TlsDialer;
 use crate::observe::ServerMetrics;
@@ -92,14 +92,14 @@ impl StreamPool {
     }
 
     /// Sends a question and waits for its response until a deadline.
-    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
+    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         timeout_at(until.into(), self.exchange_in_time(outgoing, until))
             .await
             .unwrap_or(Err(Failure::Timeout))
     }
 
     /// The same without a deadline.
-    async fn exchange_in_time(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
+    async fn exchange_in_time(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         loop {
             let (connection, is_new) = self.connection().await?;
             match connection.exchange(outgoing, until).await {
@@ -142,7 +142,7 @@ impl StreamPool {
 }
 
 impl Connection {
-    async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
+    async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         let ticket = self.state.in_flight.register(outgoing, until).ok_or(Failure::Closed)?;
         let mut guard =
             SilenceGuard { state: &self.state, received_before: self.state.received(), answered: false };

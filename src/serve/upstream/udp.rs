@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::runtime::{Handle, Id};
 
-use super::in_flight::Reply;
+use super::in_flight::ExchangeResult;
 use super::local_sockets::LocalSockets;
 use super::message::{Failure, OutgoingQuery};
 use super::socket_pool::SocketPool;
@@ -70,7 +70,7 @@ impl UdpPool {
 
     /// Sends a question from a random socket and waits for its response until `until`, or a few milliseconds
     /// longer.
-    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
+    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         let ticket = self.pool_of_runtime().send(outgoing, until)?;
         ticket.wait().await
     }

@@ -99,11 +99,14 @@ impl Compiler<'_> {
             );
             attached.has_appliance_mode = attachment.appliance_mode_support;
             attached.propagates_ipv6 = attachment.ipv6_support;
+            // Both the gateway and the attachment must support references ("Security group referencing"). The gateway's
+            // setting may be absent from documents, so its absence is unknown; that of an attachment defaults to enabled.
             attached.group_references = match written.security_group_referencing_support {
                 Some(true) if attachment.security_group_referencing_support => AccessDecision::Allowed,
                 None if attachment.security_group_referencing_support => AccessDecision::Unknown,
                 Some(_) | None => AccessDecision::Denied,
             };
+            // The duplicate is attached nevertheless, so that routes that refer to it are not reported as dangling.
             if is_second {
                 let message = format!("duplicate attachment of VPC `{}` to `{}`", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
@@ -125,6 +128,7 @@ impl Compiler<'_> {
         }
         taking_part.sort_unstable();
         made.dns_members = taking_part.into();
+        // Names resolve across the gateway in both directions, so each member shares the same list of peers.
         for vpc in &*made.dns_members {
             self.vpcs[*vpc].transit_peers.push(made.dns_members.clone());
         }
@@ -148,6 +152,7 @@ impl Compiler<'_> {
                     self.transit_gateways[index].attach(attachment.id.value().to_shared(), to, rank);
                 }
             }
+            // Attachments come first: route tables refer to them by ID.
             let tables = match written.route_table.as_slice() {
                 [] => vec![self.default_table(index)],
                 tables => {
@@ -223,7 +228,7 @@ impl Compiler<'_> {
             (None, None) => AttachedTo::Unknown,
             (Some(site), Some(_)) => {
                 let message =
-                    format!("attachment `{}` requires either `site` or `transit_gateway`", written.id);
+                    format!("attachment `{}` cannot have both `site` and `transit_gateway`", written.id);
                 self.report.error(Code::InvalidValue, site.mark(), message);
                 AttachedTo::Unknown
             }
