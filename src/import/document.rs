@@ -163,7 +163,8 @@ pub fn read(file: &File, index: usize) -> Contents<'_> {
     let trimmed = text[bom_len..].trim_start();
     let start = text.len() - trimmed.len();
     if trimmed.is_empty() {
-        let help = "run the command again and check its standard error: a failed command leaves an empty file";
+        let help =
+            "run the command again and check its standard error: a failed command leaves an empty file";
         return if is_expected_json { invalid(0..0, "empty file", Some(help)) } else { Contents::Other };
     }
     if let Some(line) = text.lines().find(|line| line.contains(ERROR_PREFIX)) {
@@ -195,7 +196,12 @@ pub fn read(file: &File, index: usize) -> Contents<'_> {
 /// of its file.
 fn failed_call_error(line: &str, start: usize, file: usize) -> DocumentError {
     let message = format!("output of a failed command: {}", line.trim());
-    DocumentError { file, at: start..start + line.len(), message, help: Some(failed_call_help(line).to_owned()) }
+    DocumentError {
+        file,
+        at: start..start + line.len(),
+        message,
+        help: Some(failed_call_help(line).to_owned()),
+    }
 }
 
 /// Returns the help for a failed call, by its error message.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::directory::LocationFormatter;
-use super::report::{Missing, ObjectSummary, ImportReport, Unsupported};
+use super::report::{ImportReport, Missing, ObjectSummary, Unsupported};
 
 /// The location of an object in the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,8 @@ pub struct SourceLocation {
 enum Disposition {
     /// It is part of the configuration.
     Converted,
-    /// It has no effect on answers, for this reason.
+    /// It is not part of the configuration, for this reason: it has no effect on answers, is a duplicate, or
+    /// depends on a missing object.
     Skipped(String),
     /// It might change answers, but cannot be converted, for this reason.
     Unsupported(String),
@@ -86,7 +87,8 @@ impl Ledger {
 
     /// Adds an object without an id.
     pub fn insert_item(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
-        self.entries.insert((kind.into(), item_id(location)), Entry { location, disposition: None, has_id: false });
+        self.entries
+            .insert((kind.into(), item_id(location)), Entry { location, disposition: None, has_id: false });
     }
 
     /// Marks an object without an id as converted.

@@ -35,7 +35,8 @@ fn are_compatible(one: &Value, other: &Value) -> bool {
         (Value::Object(_), Value::Object(_)) => conflicting_fields(one, other).is_empty(),
         (Value::Array(one), Value::Array(other)) => {
             // The order of a list has no meaning.
-            one.len() == other.len() && one.iter().all(|item| other.iter().any(|candidate| are_compatible(item, candidate)))
+            one.len() == other.len()
+                && one.iter().all(|item| other.iter().any(|candidate| are_compatible(item, candidate)))
         }
         (one, other) => one == other,
     }

@@ -10,15 +10,15 @@
 //! The generated text is loaded like any other configuration, so diagnostics about it point to its lines.
 //! Errors in the documents themselves are reported in the same form, with the location in the document.
 
-mod document;
 mod directory;
+mod document;
 mod inventory;
 mod ledger;
 mod merge;
 mod objects;
 mod pages;
-mod regions;
 mod reader;
+mod regions;
 mod report;
 mod subject;
 mod writer;
@@ -29,19 +29,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use report::{Missing, ObjectSummary, ImportReport, Unsupported};
+pub use report::{ImportReport, Missing, ObjectSummary, Unsupported};
 
 use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
-use document::{Contents, DocumentError};
 use directory::Directory;
+use document::{Contents, DocumentError};
 use inventory::Inventory;
 use ledger::{Ledger, SourceLocation};
 use objects::Object;
 use objects::network::Vpc;
 use pages::PageTracker;
-use regions::RegionAndAccount;
 use reader::DocumentReader;
+use regions::RegionAndAccount;
 
 /// Values for VPCs whose documents do not state them.
 #[derive(Clone, Debug, Default)]
@@ -194,7 +194,9 @@ fn read_documents<'f>(directory: &'f Directory, reader: &mut DocumentReader<'f>)
         }
     }
     for file in other_files {
-        reader.ledger.note_unsupported(Some(SourceLocation { file, at: 0 }), "not JSON output of the AWS CLI");
+        reader
+            .ledger
+            .note_unsupported(Some(SourceLocation { file, at: 0 }), "not JSON output of the AWS CLI");
     }
     let mut errors = std::mem::take(&mut reader.errors);
     errors.extend(pages.into_errors());
@@ -239,7 +241,8 @@ fn to_diagnostics(errors: Vec<DocumentError>, directory: &Directory) -> (config:
             Some(file) => sources.add(&file.path, file.text.clone()),
             None => sources.add(directory.directories.first().cloned().unwrap_or_default(), String::new()),
         });
-        let diagnostic = report.error(Code::UnreadableFile, Mark::new(base + at.start..base + at.end), message);
+        let diagnostic =
+            report.error(Code::UnreadableFile, Mark::new(base + at.start..base + at.end), message);
         if let Some(help) = help {
             diagnostic.help(help);
         }

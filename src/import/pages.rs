@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::document::{Document, DocumentError};
 use super::directory::Directory;
+use super::document::{Document, DocumentError};
 use super::subject::any_id_in;
 
 /// The pages that were read so far.
@@ -65,7 +65,9 @@ impl PageTracker {
         }
         let series = PageSeries {
             directory: path.parent().map(PathBuf::from).unwrap_or_default(),
-            subject: path.file_stem().and_then(|stem| any_id_in(without_page_number(&stem.to_string_lossy()))),
+            subject: path
+                .file_stem()
+                .and_then(|stem| any_id_in(without_page_number(&stem.to_string_lossy()))),
             key: list.key.clone(),
         };
         match error {
@@ -92,6 +94,7 @@ fn record_set_name(set: &str) -> Option<String> {
 fn without_page_number(stem: &str) -> &str {
     const MAX_DIGITS: usize = 4;
     let Some((before, number)) = stem.rsplit_once('-') else { return stem };
-    let is_number = !number.is_empty() && number.len() <= MAX_DIGITS && number.bytes().all(|b| b.is_ascii_digit());
+    let is_number =
+        !number.is_empty() && number.len() <= MAX_DIGITS && number.bytes().all(|b| b.is_ascii_digit());
     if is_number { without_page_number(before) } else { stem }
 }

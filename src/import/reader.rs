@@ -9,21 +9,21 @@
 //! ```
 
 mod calls;
-mod representations;
 mod keys;
+mod representations;
 mod unread;
 
 use std::collections::HashMap;
 
-use super::document::{Document, DocumentError, Member, RawJson};
 use super::directory::File;
+use super::document::{Document, DocumentError, Member, RawJson};
 use super::inventory::{Inventory, ReadObject, RecordSets};
-use super::ledger::{LocatedItem, Ledger, SourceLocation};
+use super::ledger::{Ledger, LocatedItem, SourceLocation};
 use super::objects::Object;
 use super::objects::instance::Address;
 use super::objects::route53::ResourceRecordSet;
-use representations::{Representation, normalised, without_nulls};
 use keys::DocumentKey;
+use representations::{Representation, normalised, without_nulls};
 
 pub use keys::VPC_ATTRIBUTES;
 
@@ -83,9 +83,8 @@ impl<'f> DocumentReader<'f> {
             }
         }
         let is_any = |wanted: DocumentKey| classified.iter().any(|(_, key)| *key == wanted);
-        let is_list = |member: &Member<'_>| {
-            member.value.items().is_some_and(|all| all.iter().any(RawJson::is_object))
-        };
+        let is_list =
+            |member: &Member<'_>| member.value.items().is_some_and(|all| all.iter().any(RawJson::is_object));
         let is_unknown =
             !classified.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::Ignored);
         if is_unknown && (document.is_in_list || !classified.iter().any(|(member, _)| is_list(member))) {
@@ -145,7 +144,9 @@ impl<'f> DocumentReader<'f> {
             "TransitGateways" => self.read_list(file, value, |all| &mut all.transit_gateways),
             "TransitGatewayAttachments" => self.read_list(file, value, |all| &mut all.attachments),
             "TransitGatewayVpcAttachments" => self.read_list(file, value, |all| &mut all.vpc_attachments),
-            "TransitGatewayPeeringAttachments" => self.read_list(file, value, |all| &mut all.peering_attachments),
+            "TransitGatewayPeeringAttachments" => {
+                self.read_list(file, value, |all| &mut all.peering_attachments)
+            }
             "TransitGatewayRouteTables" => self.read_list(file, value, |all| &mut all.transit_route_tables),
             "VpnGateways" => self.read_list(file, value, |all| &mut all.vpn_gateways),
             "VpnConnections" => self.read_list(file, value, |all| &mut all.vpn_connections),
@@ -242,7 +243,9 @@ impl<'f> DocumentReader<'f> {
                     self.inventory.transit_routes.entry(id).or_default().extend(routes);
                 }
             }
-            "Associations" if self.is_list_of(document, value, "TransitGatewayAttachmentId", &["tgw-rtb-"]) => {
+            "Associations"
+                if self.is_list_of(document, value, "TransitGatewayAttachmentId", &["tgw-rtb-"]) =>
+            {
                 let associations = self.read_items(file, "Associations", value);
                 if let Some(id) = self.transit_route_table_id(document) {
                     self.inventory.transit_associations.entry(id).or_default().extend(associations);

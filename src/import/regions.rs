@@ -28,7 +28,8 @@ pub fn region_of_arn(arn: &str) -> Option<&str> {
 /// `us-west-2-lax-1a`.
 fn region_of_zone(zone: &str) -> Option<&str> {
     let ends = zone.char_indices().map(|(at, _)| at).chain([zone.len()]);
-    let mut region_prefixes = ends.filter_map(|end| Some(&zone[..end]).filter(|head| region::is_region_shaped(head)));
+    let mut region_prefixes =
+        ends.filter_map(|end| Some(&zone[..end]).filter(|head| region::is_region_shaped(head)));
     let first = region_prefixes.next()?;
     // The number of a region has one digit so far, but may get a second one.
     Some(region_prefixes.take_while(|longer| longer.starts_with(first)).last().unwrap_or(first))
@@ -40,7 +41,11 @@ pub fn region_of_name(name: &str) -> Option<&str> {
 }
 
 /// Returns the region and account of each VPC, by VPC id.
-pub fn vpc_regions(inventory: &Inventory, files: &[File], options: &ImportOptions) -> BTreeMap<String, RegionAndAccount> {
+pub fn vpc_regions(
+    inventory: &Inventory,
+    files: &[File],
+    options: &ImportOptions,
+) -> BTreeMap<String, RegionAndAccount> {
     let (stated, owners) = (object_regions(inventory), subnet_owners(inventory));
     let resolve = |vpc: &ReadObject<Vpc>| {
         let (id, file) = (vpc.vpc_id.as_str(), &files[vpc.file]);

@@ -22,7 +22,9 @@ impl DocumentReader<'_> {
             let path = self.files[document.file].path.to_string_lossy();
             let id_in_path = id_in(&path, &["Z"]);
             let first_of_type = |wanted: &str| document.sets.iter().find(|set| set.record_type == wanted);
-            let apex = first_of_type("SOA").or_else(|| first_of_type("NS")).map(|set| set.name.trim_end_matches('.'));
+            let apex = first_of_type("SOA")
+                .or_else(|| first_of_type("NS"))
+                .map(|set| set.name.trim_end_matches('.'));
             let candidates = apex.and_then(|apex| zones_by_name.get(&normalised_name(apex)));
             document.zone = match (candidates.map_or(&[][..], Vec::as_slice), id_in_path) {
                 (_, Some(id)) if ids.contains(&id) => Some(id),
@@ -38,8 +40,10 @@ impl DocumentReader<'_> {
                 (several, _) => {
                     let apex = apex.unwrap_or_default();
                     let ids = several.join(", ");
-                    let message = format!("ambiguous hosted zone `{apex}`: several zones have this name: {ids}");
-                    let help = format!("add the id of the zone to the file name, such as `{}.json`", several[0]);
+                    let message =
+                        format!("ambiguous hosted zone `{apex}`: several zones have this name: {ids}");
+                    let help =
+                        format!("add the id of the zone to the file name, such as `{}.json`", several[0]);
                     let (file, at) = (document.file, document.at.clone());
                     errors.push(DocumentError { file, at, message, help: Some(help) });
                     None

@@ -1,4 +1,4 @@
-//! The built-in lab out of AWS's documents: every answer is that of `config/lab.toml`.
+//! The built-in lab, imported from AWS documents: every answer equals that of `config/lab.toml`.
 
 use std::fs;
 use std::net::IpAddr;
@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::common::Client;
 use super::common::process::{DaemonProcess, plustwo, stderr, stdout};
-use super::{folder, gather};
+use super::{fixture, read_files};
 
-/// From everywhere, every name of the README's table, and the lab's own names.
+/// Compares the names in the table of the README, and the names of the lab itself, from all locations.
 #[test]
-fn the_lab_as_aws_tells_it_answers_as_the_lab_does() {
+fn the_imported_lab_answers_like_the_built_in_lab() {
     let mut names = readme_names();
-    let own = ["queue.corp.internal", "topics.corp.internal", "a.apps.corp.internal", "www.example.com"];
-    names.extend(own.map(str::to_owned));
+    let lab_names =
+        ["queue.corp.internal", "topics.corp.internal", "a.apps.corp.internal", "www.example.com"];
+    names.extend(lab_names.map(str::to_owned));
     names.sort_unstable();
     names.dedup();
     assert!(names.len() > 10, "{names:?}");
@@ -40,42 +41,42 @@ fn the_lab_as_aws_tells_it_answers_as_the_lab_does() {
         };
         let (lab, imported) = (explain("config/lab.toml"), explain("tests/import/lab/lab.toml"));
         assert_eq!(lab.len(), names.len());
-        for (one, other) in lab.iter().zip(&imported) {
-            assert_eq!(one, other, "from {from}");
+        for (expected, actual) in lab.iter().zip(&imported) {
+            assert_eq!(expected, actual, "from {from}");
         }
         assert_eq!(lab.len(), imported.len());
     }
 }
 
-/// The names of the README's table.
+/// Returns the names in the table of the README.
 pub fn readme_names() -> Vec<String> {
     let readme = fs::read_to_string("README.md").unwrap();
     let table = readme.split("<!-- table -->").nth(1).unwrap().split("<!-- /table -->").next().unwrap();
     table.lines().filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect()
 }
 
-/// The same without TTLs, which count down between two runs.
-pub fn without_ttls(mut told: Value) -> Value {
+/// Removes the TTLs from an explanation, since they count down between two runs.
+pub fn without_ttls(mut explanation: Value) -> Value {
     for key in ["answers", "authority"] {
-        for record in told[key].as_array_mut().into_iter().flatten() {
+        for record in explanation[key].as_array_mut().into_iter().flatten() {
             record["ttl"] = Value::Null;
         }
     }
-    told
+    explanation
 }
 
 #[test]
-fn the_lab_as_aws_tells_it_meets_the_labs_expectations() {
+fn the_imported_lab_meets_the_expectations_of_the_lab() {
     let output = plustwo(&["check", "--config", "tests/import/lab/lab.toml"]);
     assert!(stdout(&output).contains("6 expectations, 0 differences"), "{}", stdout(&output));
 }
 
-/// A copy of the lab's folder, on free ports.
-fn copy(dir: &Path) -> String {
+/// Copies the fixture of the lab, with free ports. Returns the path of the configuration.
+fn copy_lab(dir: &Path) -> String {
     let mut files = Vec::new();
-    gather(&folder("lab"), &mut files);
+    read_files(&fixture("lab"), &mut files);
     for (path, text) in files {
-        let path = dir.join(path.strip_prefix(folder("lab")).unwrap());
+        let path = dir.join(path.strip_prefix(fixture("lab")).unwrap());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let text = String::from_utf8(text).unwrap();
         fs::write(
@@ -88,43 +89,43 @@ fn copy(dir: &Path) -> String {
 }
 
 #[test]
-fn a_changed_document_reloads_and_a_broken_one_keeps_the_old_world() {
+fn a_reload_reads_changed_documents_and_rejects_invalid_ones() {
     let dir = tempfile::tempdir().unwrap();
-    let mut served = DaemonProcess::start(&copy(dir.path()));
-    let client = Client::new(served.dns.parse().unwrap(), [127, 0, 1, 1].into());
-    let answers = |address: &str| {
-        let found = client.query("db.corp.internal", "A").addresses();
-        assert_eq!(found, [address.parse::<IpAddr>().unwrap()]);
+    let mut daemon = DaemonProcess::start(&copy_lab(dir.path()));
+    let client = Client::new(daemon.dns.parse().unwrap(), [127, 0, 1, 1].into());
+    let expect_answer = |address: &str| {
+        let addresses = client.query("db.corp.internal", "A").addresses();
+        assert_eq!(addresses, [address.parse::<IpAddr>().unwrap()]);
     };
-    answers("10.0.1.20");
+    expect_answer("10.0.1.20");
     let records = dir.path().join("aws/list-resource-record-sets.json");
-    let good = fs::read_to_string(&records).unwrap();
-    fs::write(&records, good.replace("10.0.1.20", "10.0.1.21")).unwrap();
-    served.signal("-HUP");
-    served.wait_for("Reloaded.");
-    answers("10.0.1.21");
-    fs::write(&records, &good[..good.len() / 2]).unwrap();
-    served.signal("-HUP");
-    let told = served.wait_for("the old world stays.");
-    assert!(told.iter().any(|line| line.contains("list-resource-record-sets.json:")), "{told:?}");
-    answers("10.0.1.21");
+    let valid = fs::read_to_string(&records).unwrap();
+    fs::write(&records, valid.replace("10.0.1.20", "10.0.1.21")).unwrap();
+    daemon.signal("-HUP");
+    daemon.wait_for("Reloaded.");
+    expect_answer("10.0.1.21");
+    fs::write(&records, &valid[..valid.len() / 2]).unwrap();
+    daemon.signal("-HUP");
+    let log = daemon.wait_for("The configuration is invalid; keeping the previous one.");
+    assert!(log.iter().any(|line| line.contains("list-resource-record-sets.json:")), "{log:?}");
+    expect_answer("10.0.1.21");
 }
 
 #[test]
-fn a_folder_alone_is_a_configuration() {
+fn a_directory_of_documents_is_a_configuration() {
     let address = ["explain", "--address", "10.0.100.10", "--from", "subnet-isolated-a"];
     let output = plustwo(&[&address[..], &["--config", "tests/import/lab/aws"]].concat());
     assert!(stdout(&output).contains("interface-endpoint via vpce-ec2"), "{}", stdout(&output));
-    assert!(stderr(&output).contains("1 thing missing"), "{}", stderr(&output));
-    // What is wrong with it is told at the lines that `plustwo import aws` prints.
+    assert!(stderr(&output).contains("1 missing item"), "{}", stderr(&output));
+    // Diagnostics refer to the lines that `plustwo import aws` prints.
     let dir = tempfile::tempdir().unwrap();
-    copy(dir.path());
+    copy_lab(dir.path());
     let subnets = dir.path().join("aws/describe-subnets.json");
     let text = fs::read_to_string(&subnets).unwrap().replace("10.0.3.0/24", "10.9.3.0/24");
     fs::write(&subnets, text).unwrap();
     let aws = dir.path().join("aws");
-    let told = stderr(&plustwo(&["check", "--config", aws.to_str().unwrap()]));
-    assert!(told.contains("aws (as configuration):35:8: error[outside-cidr]"), "{told}");
+    let diagnostics = stderr(&plustwo(&["check", "--config", aws.to_str().unwrap()]));
+    assert!(diagnostics.contains("aws (as configuration):35:8: error[outside-cidr]"), "{diagnostics}");
     let text = stdout(&plustwo(&["import", "aws", aws.to_str().unwrap()]));
     assert_eq!(text.lines().nth(34), Some("cidr = \"10.9.3.0/24\""));
 }

@@ -1,11 +1,11 @@
-//! What single objects become, where the folders of this test have none of them.
+//! Conversion of objects that do not occur in the fixtures.
 
 use plustwo::import::Imported;
 
 use super::common::process::{plustwo, stdout};
-use super::{imported, world, written};
+use super::{compile_world, import_valid, write_documents};
 
-/// A VPC with IPv6, an internet gateway and two subnets.
+/// A VPC with IPv6, two subnets, an internet gateway and a virtual private gateway.
 const VPC: &str = r#"
 {"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.0.0.0/16", "OwnerId": "111122223333",
   "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2001:db8:1::/56"}]}]}
@@ -16,36 +16,36 @@ const VPC: &str = r#"
 {"VpnGateways": [{"VpnGatewayId": "vgw-a", "VpcAttachments": [{"VpcId": "vpc-a", "State": "attached"}]}]}
 "#;
 
-/// Imports a VPC with more documents.
-fn with(documents: &str) -> Imported {
-    let table = if documents.contains("{\"RouteTables\"") { String::new() } else { routes("") };
+/// Imports the VPC with additional documents.
+fn import_with(documents: &str) -> Imported {
+    let table = if documents.contains("{\"RouteTables\"") { String::new() } else { route_table("") };
     let vpc = format!("{VPC}\n{table}");
-    let dir = written(&[("eu-west-1/vpc.json", &vpc), ("eu-west-1/more.json", documents)]);
-    imported(dir.path())
+    let dir = write_documents(&[("eu-west-1/vpc.json", &vpc), ("eu-west-1/more.json", documents)]);
+    import_valid(dir.path())
 }
 
-/// A main route table with these routes.
-fn routes(routes: &str) -> String {
+/// Returns a document of a main route table with these routes.
+fn route_table(routes: &str) -> String {
     format!(
         r#"{{"RouteTables": [{{"RouteTableId": "rtb-a", "VpcId": "vpc-a", "Associations": [{{"Main": true}}], "Routes": [{routes}]}}]}}"#
     )
 }
 
-/// The configuration of an import, which must load.
-fn good(imported: &Imported) -> &str {
-    let (world, told) = world(imported);
-    assert!(world.is_some(), "{told}\n{}", imported.text);
+/// Returns the text of an imported configuration, which must compile.
+fn valid_text(imported: &Imported) -> &str {
+    let (world, diagnostics) = compile_world(imported);
+    assert!(world.is_some(), "{diagnostics}\n{}", imported.text);
     &imported.text
 }
 
-/// What an import did not understand.
-fn not_understood(imported: &Imported) -> String {
+/// Returns the messages about unsupported objects and features.
+fn unsupported(imported: &Imported) -> String {
     imported.report.unsupported.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn a_propagated_route_says_what_it_was_learnt_by() {
-    let table = routes(
+fn propagated_routes_have_the_protocol_they_were_learnt_by() {
+    let table = route_table(
         r#"{"DestinationCidrBlock": "172.16.0.0/16", "GatewayId": "vgw-a", "State": "active",
             "Origin": "EnableVgwRoutePropagation"}"#,
     );
@@ -55,75 +55,76 @@ fn a_propagated_route_says_what_it_was_learnt_by() {
                 "State": "available", "Options": {options}, "Routes": [{routes}]}}]}}"#
         )
     };
-    let (by_bgp, fixed) = (r#"{"StaticRoutesOnly": false}"#, r#"{"StaticRoutesOnly": true}"#);
+    let (by_bgp, static_only) = (r#"{"StaticRoutesOnly": false}"#, r#"{"StaticRoutesOnly": true}"#);
     let interface = r#"{"virtualInterfaces": [{"virtualInterfaceId": "dxvif-a", "virtualGatewayId": "vgw-a",
         "virtualInterfaceState": "available"}]}"#;
     let association = r#"{"directConnectGatewayAssociations": [{"directConnectGatewayId": "0a1b", "associationState":
         "associated", "associatedGateway": {"id": "vgw-a", "type": "virtualPrivateGateway"}}]}"#;
-    let learnt = |more: &str| {
-        let imported = with(&format!("{table}\n{more}"));
-        let text = good(&imported);
+    let import_route = |more: &str| {
+        let imported = import_with(&format!("{table}\n{more}"));
+        let text = valid_text(&imported);
         let line = text.lines().find(|line| line.contains("EnableVgwRoutePropagation")).unwrap();
-        let word = line.split("learnt_by = \"").nth(1).and_then(|rest| rest.split('"').next());
-        (word.map(str::to_owned), not_understood(&imported))
+        let value = line.split("learnt_by = \"").nth(1).and_then(|rest| rest.split('"').next());
+        (value.map(str::to_owned), unsupported(&imported))
     };
-    let word = |more: &str| learnt(more).0;
-    assert_eq!(word(&vpn(by_bgp, "")), None, "BGP over a VPN is the default");
-    assert_eq!(word(&vpn(fixed, "")).as_deref(), Some("vpn-static"));
-    let own = r#"{"DestinationCidrBlock": "172.16.0.0/16", "State": "available"}"#;
-    assert_eq!(word(&vpn(fixed, own)).as_deref(), Some("vpn-static"));
-    assert_eq!(word(interface).as_deref(), Some("direct-connect"));
-    assert_eq!(word(association).as_deref(), Some("direct-connect"));
-    let (both, told) = learnt(&format!("{association}\n{}", vpn(by_bgp, "")));
+    let learnt_by = |more: &str| import_route(more).0;
+    assert_eq!(learnt_by(&vpn(by_bgp, "")), None, "BGP over a VPN is the default");
+    assert_eq!(learnt_by(&vpn(static_only, "")).as_deref(), Some("vpn-static"));
+    let static_route = r#"{"DestinationCidrBlock": "172.16.0.0/16", "State": "available"}"#;
+    assert_eq!(learnt_by(&vpn(static_only, static_route)).as_deref(), Some("vpn-static"));
+    assert_eq!(learnt_by(interface).as_deref(), Some("direct-connect"));
+    assert_eq!(learnt_by(association).as_deref(), Some("direct-connect"));
+    let (both, messages) = import_route(&format!("{association}\n{}", vpn(by_bgp, "")));
     assert_eq!(both.as_deref(), Some("direct-connect"));
-    assert!(told.contains("over Direct Connect or a VPN connection"), "{told}");
+    assert!(messages.contains("over Direct Connect or a VPN connection"), "{messages}");
 }
 
 #[test]
-fn a_virtual_interface_without_a_gateway_of_its_own_leads_to_a_site() {
-    let table = routes(
+fn virtual_interfaces_of_a_virtual_private_gateway_become_a_site() {
+    let table = route_table(
         r#"{"DestinationCidrBlock": "172.16.0.0/16", "GatewayId": "vgw-a", "State": "active",
             "Origin": "EnableVgwRoutePropagation"}"#,
     );
-    // Batfish writes the keys of this API as EC2's are written.
-    let imported = with(&format!(
+    // Batfish writes the keys of the Direct Connect API with an initial capital, as in the EC2 API.
+    let imported = import_with(&format!(
         r#"{table}{{"VirtualInterfaces": [
             {{"VirtualInterfaceId": "dxvif-a", "VirtualInterfaceName": "office", "VirtualGatewayId": "vgw-a"}},
             {{"VirtualInterfaceId": "dxvif-b", "VirtualGatewayId": "vgw-a"}}]}}"#
     ));
     let site = "# office\n[[site]]\nid = \"site-vgw-a\"\ncidr = [\"172.16.0.0/16\"]\n\
                 links = [{ target = \"vgw-a\", vpc = \"vpc-a\" }]";
-    assert!(good(&imported).contains(site), "{}", imported.text);
+    assert!(valid_text(&imported).contains(site), "{}", imported.text);
     assert_eq!(imported.report.read["virtualInterfaces"].converted, 2);
 }
 
 #[test]
-fn a_route_whose_target_is_gone_needs_none() {
-    let imported = with(&routes(r#"{"DestinationCidrBlock": "172.16.0.0/16", "State": "blackhole"}"#));
-    assert!(good(&imported).contains("{ destination = \"172.16.0.0/16\", state = \"blackhole\" }"));
-    let dir = written(&[("made.toml", &imported.text)]);
-    let config = dir.path().join("made.toml");
-    let way = ["explain", "--json", "--address", "172.16.1.9", "--from", "subnet-a", "--config"];
-    let told = stdout(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let path = &told["path"];
-    assert_eq!((&path["class"], &path["reach"]), (&"blackhole".into(), &"dead".into()), "{told}");
+fn a_blackhole_route_without_a_target_is_converted() {
+    let imported =
+        import_with(&route_table(r#"{"DestinationCidrBlock": "172.16.0.0/16", "State": "blackhole"}"#));
+    assert!(valid_text(&imported).contains("{ destination = \"172.16.0.0/16\", state = \"blackhole\" }"));
+    let dir = write_documents(&[("imported.toml", &imported.text)]);
+    let config = dir.path().join("imported.toml");
+    let arguments = ["explain", "--json", "--address", "172.16.1.9", "--from", "subnet-a", "--config"];
+    let output = stdout(&plustwo(&[&arguments[..], &[config.to_str().unwrap()]].concat()));
+    let explanation: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let path = &explanation["path"];
+    assert_eq!((&path["class"], &path["reach"]), (&"blackhole".into(), &"dead".into()), "{explanation}");
 }
 
 #[test]
-fn an_endpoint_for_delegations_answers_as_an_inbound_one() {
-    let imported = with(
+fn an_inbound_delegation_endpoint_is_converted() {
+    let imported = import_with(
         r#"{"ResolverEndpoints": [{"Id": "rslvr-in-a", "Direction": "INBOUND_DELEGATION", "HostVPCId": "vpc-a"}]}
         {"ResolverEndpointId": "rslvr-in-a", "IpAddresses": [{"Ip": "10.0.0.53"}, {"Ip": "10.0.0.53"}]}"#,
     );
     let endpoint = "id = \"rslvr-in-a\"\ndirection = \"INBOUND_DELEGATION\"\nvpc = \"vpc-a\"\naddresses = [\"10.0.0.53\"]";
-    assert!(good(&imported).contains(endpoint), "{}", imported.text);
+    assert!(valid_text(&imported).contains(endpoint), "{}", imported.text);
     assert_eq!(imported.report.read["IpAddresses"].total(), 2);
 }
 
 #[test]
-fn endpoints_have_their_policies_and_states() {
-    let imported = with(
+fn endpoint_policies_and_states_are_converted() {
+    let imported = import_with(
         r#"{"VpcEndpoints": [
           {"VpcEndpointId": "vpce-1", "VpcEndpointType": "Gateway", "VpcId": "vpc-a", "State": "Available",
            "ServiceName": "com.amazonaws.eu-west-1.s3", "IpAddressType": "not-specified",
@@ -133,7 +134,7 @@ fn endpoints_have_their_policies_and_states() {
            "DnsOptions": {"DnsRecordIpType": "ipv4"},
            "PolicyDocument": "{\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"}]}"}]}"#,
     );
-    let text = good(&imported);
+    let text = valid_text(&imported);
     assert_eq!(text.matches("policy_document").count(), 1, "{text}");
     assert!(text.contains(r#"policy_document = "{\"Statement\":[{\"Effect\":\"Deny\""#), "{text}");
     assert!(text.contains("state = \"pendingAcceptance\"") && !text.contains("not-specified"), "{text}");
@@ -141,23 +142,23 @@ fn endpoints_have_their_policies_and_states() {
 }
 
 #[test]
-fn private_dns_tells_of_both_attributes() {
-    let imported = with(
+fn private_dns_of_an_endpoint_implies_both_dns_attributes() {
+    let imported = import_with(
         r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "VpcEndpointType": "Interface", "VpcId": "vpc-a",
           "State": "available", "ServiceName": "com.amazonaws.eu-west-1.sqs", "PrivateDnsEnabled": true}]}"#,
     );
-    assert!(good(&imported).contains("enable_dns_support = true\nenable_dns_hostnames = true"));
-    let told = imported
+    assert!(valid_text(&imported).contains("enable_dns_support = true\nenable_dns_hostnames = true"));
+    let is_reported = imported
         .report
         .missing
         .iter()
-        .any(|one| one.what.contains("on, since endpoint vpce-1 has private DNS"));
-    assert!(told, "{}", imported.report);
+        .any(|one| one.what.contains("true, since endpoint vpce-1 has private DNS"));
+    assert!(is_reported, "{}", imported.report);
 }
 
 #[test]
-fn filters_are_written_in_all_their_forms() {
-    let imported = with(
+fn security_groups_and_network_acls_are_converted() {
+    let imported = import_with(
         r#"{"SecurityGroups": [
           {"GroupId": "sg-open", "VpcId": "vpc-a", "IpPermissions": [],
            "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}]},
@@ -180,17 +181,18 @@ fn filters_are_written_in_all_their_forms() {
           "PrivateIpAddress": "10.0.0.9", "SourceDestCheck": false,
           "Groups": [{"GroupId": "sg-open"}, {"GroupId": "sg-shut"}, {"GroupId": "sg-old"}, {"GroupId": "sg-some"}]}]}"#,
     );
-    insta::assert_snapshot!("filters", good(&imported));
-    let told = not_understood(&imported);
+    insta::assert_snapshot!("filters", valid_text(&imported));
+    let messages = unsupported(&imported);
     assert!(
-        told.contains("sg-some has a rule for protocol 50")
-            && told.contains("acl-a has a rule for protocol 47")
+        messages.contains("sg-some: the rule for protocol 50")
+            && messages.contains("acl-a: the rule for protocol 47"),
+        "{messages}"
     );
 }
 
 #[test]
-fn transit_gateways_lead_to_lists_sites_and_each_other() {
-    let imported = with(
+fn transit_gateway_attachments_routes_and_prefix_lists_are_converted() {
+    let imported = import_with(
         r#"{"TransitGateways": [{"TransitGatewayId": "tgw-a"}, {"TransitGatewayId": "tgw-b"}]}
         {"TransitGatewayVpcAttachments": [{"TransitGatewayAttachmentId": "tgw-attach-1", "TransitGatewayId": "tgw-a",
           "VpcId": "vpc-a", "SubnetIds": ["subnet-a"], "State": "available"}]}
@@ -218,12 +220,12 @@ fn transit_gateways_lead_to_lists_sites_and_each_other() {
         {"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "one", "Cidrs": ["192.0.2.0/24", "198.51.100.0/24"]},
           {"PrefixListId": "pl-2", "PrefixListName": "two", "Cidrs": ["203.0.113.0/24"]}]}"#,
     );
-    insta::assert_snapshot!("transit", format!("{}\n\n{}", good(&imported), imported.report));
+    insta::assert_snapshot!("transit", format!("{}\n\n{}", valid_text(&imported), imported.report));
 }
 
 #[test]
-fn public_zones_are_records_of_the_sealed_internet() {
-    let imported = with(
+fn records_of_public_zones_become_records_of_the_sealed_internet() {
+    let imported = import_with(
         r#"{"HostedZones": [{"Id": "/hostedzone/ZPUBLIC0AAAA", "Name": "example.com.", "Config": {"PrivateZone": false}}]}
         {"ResourceRecordSets": [
           {"Name": "example.com.", "Type": "SOA", "TTL": 60, "ResourceRecords": [{"Value": "x"}]},
@@ -233,7 +235,7 @@ fn public_zones_are_records_of_the_sealed_internet() {
           {"Name": "w.example.com.", "Type": "A", "TTL": 1, "SetIdentifier": "a", "Weight": 1,
            "ResourceRecords": [{"Value": "203.0.113.10"}]}]}"#,
     );
-    let text = good(&imported);
+    let text = valid_text(&imported);
     let wildcard =
         "[[public]]\nname = \"*.shop.example.com\"\ntype = \"A\"\nttl = 30\nvalues = [\"203.0.113.9\"]";
     assert!(text.contains(wildcard) && text.contains(r#"values = ["\"a\\034b\""]"#), "{text}");
@@ -243,12 +245,12 @@ fn public_zones_are_records_of_the_sealed_internet() {
 }
 
 #[test]
-fn a_health_check_is_healthy_by_the_share_of_its_checkers() {
+fn a_health_check_is_healthy_above_18_percent_of_checkers() {
     let id = "0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0";
-    let check = |content: usize, config: &str| {
-        let observation = |word: &str| format!(r#"{{"StatusReport": {{"Status": "{word}: told"}}}}"#);
-        let mut all = vec![observation("Success"); content];
-        all.resize(10, observation("Failure"));
+    let is_healthy = |successes: usize, config: &str| {
+        let observation = |status: &str| format!(r#"{{"StatusReport": {{"Status": "{status}: details"}}}}"#);
+        let mut observations = vec![observation("Success"); successes];
+        observations.resize(10, observation("Failure"));
         let documents = [
             r#"{"HostedZones": [{"Id": "/hostedzone/Z0AAAAAAAAAA", "Name": "a.example.", "Config": {"PrivateZone": true}}]}"#.to_owned(),
             format!(
@@ -257,21 +259,23 @@ fn a_health_check_is_healthy_by_the_share_of_its_checkers() {
                 "HealthCheckId": "{id}", "ResourceRecords": [{{"Value": "10.0.0.1"}}]}}]}}"#
             ),
             format!(r#"{{"HealthChecks": [{{"Id": "{id}", "HealthCheckConfig": {config}}}]}}"#),
-            format!(r#"{{"HealthCheckId": "{id}", "HealthCheckObservations": [{}]}}"#, all.join(", ")),
+            format!(r#"{{"HealthCheckId": "{id}", "HealthCheckObservations": [{}]}}"#, observations.join(", ")),
         ];
-        let imported = with(&documents.join("\n"));
-        let text = good(&imported);
+        let imported = import_with(&documents.join("\n"));
+        let text = valid_text(&imported);
         assert!(text.contains(&format!("[[health_check]]\nid = \"{id}\"")), "{text}");
         !text.contains("healthy = false")
     };
-    // Route 53 takes an endpoint as healthy when more than 18 % of its checkers do.
-    assert!(check(2, "{}") && !check(1, "{}"));
-    assert!(!check(2, r#"{"Inverted": true}"#) && check(0, r#"{"Inverted": true}"#));
-    assert!(check(0, r#"{"Disabled": true}"#) && !check(9, r#"{"Disabled": true, "Inverted": true}"#));
+    // Route 53 considers an endpoint healthy if more than 18 % of health checkers report it as healthy.
+    assert!(is_healthy(2, "{}") && !is_healthy(1, "{}"));
+    assert!(!is_healthy(2, r#"{"Inverted": true}"#) && is_healthy(0, r#"{"Inverted": true}"#));
+    assert!(
+        is_healthy(0, r#"{"Disabled": true}"#) && !is_healthy(9, r#"{"Disabled": true, "Inverted": true}"#)
+    );
 }
 
 #[test]
-fn a_regional_nat_gateway_routes_by_its_own_table() {
+fn a_regional_nat_gateway_keeps_its_route_table() {
     let nat = |more: &str| {
         format!(
             r#"{{"NatGateways": [{{"NatGatewayId": "nat-a", "VpcId": "vpc-a", "State": "available",
@@ -285,30 +289,30 @@ fn a_regional_nat_gateway_routes_by_its_own_table() {
                 {{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-a", "State": "active"}}]}}]}}"#
         )
     };
-    let imported = with(&nat(r#", "RouteTableId": "rtb-nat""#));
-    let text = good(&imported);
+    let imported = import_with(&nat(r#", "RouteTableId": "rtb-nat""#));
+    let text = valid_text(&imported);
     assert!(text.contains("availability_mode = \"regional\"\nroute_table = \"rtb-nat\""), "{text}");
-    assert!(not_understood(&imported).contains("nat-a has 2 addresses"));
-    let dir = written(&[("made.toml", text)]);
-    let config = dir.path().join("made.toml");
-    let way = ["explain", "--json", "--address", "203.0.113.9", "--from", "subnet-a", "--config"];
-    let told = stdout(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let path = &told["path"];
-    assert_eq!((&path["class"], &path["reach"]), (&"nat-gateway".into(), &"ok".into()), "{told}");
-    // Without its table it has the one that AWS makes.
-    good(&with(&nat("")));
+    assert!(unsupported(&imported).contains("nat-a has 2 addresses"));
+    let dir = write_documents(&[("imported.toml", text)]);
+    let config = dir.path().join("imported.toml");
+    let arguments = ["explain", "--json", "--address", "203.0.113.9", "--from", "subnet-a", "--config"];
+    let output = stdout(&plustwo(&[&arguments[..], &[config.to_str().unwrap()]].concat()));
+    let explanation: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let path = &explanation["path"];
+    assert_eq!((&path["class"], &path["reach"]), (&"nat-gateway".into(), &"ok".into()), "{explanation}");
+    // Without a route table, it uses the one that AWS creates.
+    valid_text(&import_with(&nat("")));
 }
 
 #[test]
-fn blocked_public_access_is_told() {
-    let read = |mode: &str| {
+fn blocked_public_access_is_reported_as_unsupported() {
+    let counts = |mode: &str| {
         let options =
             format!(r#"{{"VpcBlockPublicAccessOptions": {{"InternetGatewayBlockMode": "{mode}"}}}}"#);
-        let report = with(&options).report;
-        let read = &report.read["VpcBlockPublicAccessOptions"];
-        (read.skipped.len(), read.unsupported)
+        let report = import_with(&options).report;
+        let summary = &report.read["VpcBlockPublicAccessOptions"];
+        (summary.skipped.len(), summary.unsupported)
     };
-    assert_eq!(read("off"), (1, 0));
-    assert_eq!(read("block-bidirectional"), (0, 1));
+    assert_eq!(counts("off"), (1, 0));
+    assert_eq!(counts("block-bidirectional"), (0, 1));
 }

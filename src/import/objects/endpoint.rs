@@ -99,7 +99,7 @@ impl ServiceDetail {
     /// Returns whether this is the variant of the service for endpoints of this type. S3, for example, has
     /// one for each of two types.
     pub fn is_for(&self, endpoint_type: &str) -> bool {
-        self.service_type.iter().any(|kind| kind.service_type == endpoint_type)
+        self.service_type.iter().any(|detail| detail.service_type == endpoint_type)
     }
 
     /// Returns its private DNS names.
@@ -119,8 +119,8 @@ objects! {
         ["ServiceNetworkArn", "ServiceNetworkName", "AssociatedResourceAccessibility", "FailureReason",
          "FailureCode", "ResourceConfigurationGroupArn", "Tags"];
     ServiceDetail, "ServiceDetails", |this| {
-        let kinds: Vec<&str> = this.service_type.iter().map(|kind| kind.service_type.as_str()).collect();
-        format!("{} ({})", this.service_name, kinds.join(", "))
+        let types: Vec<&str> = this.service_type.iter().map(|detail| detail.service_type.as_str()).collect();
+        format!("{} ({})", this.service_name, types.join(", "))
     },
         ["ServiceId", "ServiceRegion", "AvailabilityZoneIds", "AvailabilityZones", "Owner", "BaseEndpointDnsNames",
          "VpcEndpointPolicySupported", "AcceptanceRequired", "ManagesVpcEndpoints", "PayerResponsibility", "Tags",

@@ -172,9 +172,9 @@ pub struct VirtualInterface {
 impl VirtualInterface {
     /// Returns the virtual private gateway at which the interface ends.
     pub fn gateway(&self) -> Option<&str> {
-        let gone =
+        let is_deleted =
             super::is_state(self.virtual_interface_state.as_deref(), &["deleted", "deleting", "rejected"]);
-        self.virtual_gateway_id.as_deref().filter(|id| !gone && !id.is_empty())
+        self.virtual_gateway_id.as_deref().filter(|id| !is_deleted && !id.is_empty())
     }
 }
 

@@ -60,8 +60,8 @@ pub struct InterfaceIpv6Address {
 impl Instance {
     /// Returns the first IPv6 address.
     pub fn ipv6(&self) -> Option<&str> {
-        let of_interfaces = self.network_interfaces.iter().flat_map(|interface| &interface.ipv6_addresses);
-        self.ipv6_address.as_deref().or_else(|| of_interfaces.map(|one| one.ipv6_address.as_str()).next())
+        let addresses = self.network_interfaces.iter().flat_map(|interface| &interface.ipv6_addresses);
+        self.ipv6_address.as_deref().or_else(|| addresses.map(|one| one.ipv6_address.as_str()).next())
     }
 }
 

@@ -33,22 +33,24 @@ pub struct BlockPublicAccessStates {
 
 impl BlockPublicAccessStates {
     /// Returns the block mode, or `None` if public access is not blocked.
-    pub fn blocked(&self) -> Option<&str> {
+    pub fn block_mode(&self) -> Option<&str> {
         self.internet_gateway_block_mode.as_deref().filter(|mode| !mode.is_empty() && *mode != "off")
     }
 }
 
 /// Deserialises an object, or the first element of a list, which some tools write instead.
-fn one_or_list<'de, D: serde::Deserializer<'de>>(read: D) -> Result<BlockPublicAccessStates, D::Error> {
+fn one_or_list<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BlockPublicAccessStates, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Written {
+    enum OneOrList {
         One(BlockPublicAccessStates),
         List(Vec<BlockPublicAccessStates>),
     }
-    Ok(match Written::deserialize(read)? {
-        Written::One(one) => one,
-        Written::List(list) => list.into_iter().next().unwrap_or_default(),
+    Ok(match OneOrList::deserialize(deserializer)? {
+        OneOrList::One(states) => states,
+        OneOrList::List(list) => list.into_iter().next().unwrap_or_default(),
     })
 }
 
@@ -191,11 +193,11 @@ pub struct PrefixList {
 impl PrefixList {
     /// Returns the region in its ARN or its name.
     pub fn region(&self) -> Option<&str> {
-        let of_arn = self.prefix_list_arn.as_deref().and_then(region_of_arn);
-        of_arn.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
+        let arn_region = self.prefix_list_arn.as_deref().and_then(region_of_arn);
+        arn_region.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
     }
 
-    /// Returns an id that is unique across regions. Some AWS-managed prefix lists have the same id in two
+    /// Returns the id, qualified by the region if known. Some AWS-managed prefix lists have the same id in two
     /// regions.
     fn qualified_id(&self, region: Option<&str>) -> String {
         let id = &self.prefix_list_id;

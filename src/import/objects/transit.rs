@@ -35,7 +35,7 @@ impl TransitGatewayOptions {
 
     /// Returns whether security group referencing is enabled, if specified.
     pub fn has_group_referencing(&self) -> Option<bool> {
-        self.security_group_referencing_support.as_deref().map(|said| said == "enable")
+        self.security_group_referencing_support.as_deref().map(|value| value == "enable")
     }
 
     /// Returns whether appliance mode is enabled. Disabled by default.

@@ -1,10 +1,10 @@
 //! Commands whose output has a special shape.
 
 use super::DocumentReader;
-use super::representations::Representation;
 use super::keys::{UNRELATED, VPC_ATTRIBUTES};
-use crate::import::document::{Document, DocumentError, RawJson};
+use super::representations::Representation;
 use crate::import::directory::is_account;
+use crate::import::document::{Document, DocumentError, RawJson};
 use crate::import::ledger::{LocatedItem, SourceLocation};
 use crate::import::objects::Object;
 use crate::import::objects::instance::Reservation;
@@ -37,7 +37,7 @@ impl DocumentReader<'_> {
         let Some(states) = self.deserialize::<BlockPublicAccessStates>(file, value) else { return };
         let location = SourceLocation { file, at: value.start };
         self.ledger.insert_item(KIND, location);
-        match states.blocked() {
+        match states.block_mode() {
             None => self.ledger.mark_item_skipped(KIND, location, "public access is not blocked"),
             Some(mode) => {
                 let why = format!("VPC Block Public Access ({mode}) is not supported");
@@ -84,7 +84,8 @@ impl DocumentReader<'_> {
     pub(super) fn read_zone_vpcs(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
         let vpcs: Vec<LocatedItem<ZoneVpc>> = self.read_items(document.file, "VPCs", value);
         let zone = document.get("HostedZone");
-        let zone = zone.and_then(|zone| self.deserialize::<HostedZone>(document.file, zone)).map(|zone| zone.id());
+        let zone =
+            zone.and_then(|zone| self.deserialize::<HostedZone>(document.file, zone)).map(|zone| zone.id());
         let zone = zone.or_else(|| self.subject_id(document, "HostedZoneId", &["Z"], "hosted zone"));
         if let Some(zone) = zone {
             self.inventory.zone_vpcs.entry(zone).or_default().extend(vpcs);
@@ -148,12 +149,7 @@ impl DocumentReader<'_> {
             let help = "use `aws ec2 export-transit-gateway-routes`, or run several searches with narrower \
                         filters, each into its own file";
             let at = more.range();
-            self.errors.push(DocumentError {
-                file: document.file,
-                at,
-                message,
-                help: Some(help.to_owned()),
-            });
+            self.errors.push(DocumentError { file: document.file, at, message, help: Some(help.to_owned()) });
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Representation {
     pub index: usize,
     /// The location of the JSON text.
     pub location: SourceLocation,
-    /// The length of the JSON text, in bytes. 0 if the object is not a value of its own in the document.
+    /// The length of the JSON text, in bytes. 0 if the document contains only parts of the object.
     pub len: usize,
     /// The value, if it differs from the JSON text at `location`.
     pub value: Option<serde_json::Value>,
@@ -22,7 +22,12 @@ impl<'f> DocumentReader<'f> {
     /// Adds an object to the inventory. If another document contained it before, as with
     /// `describe-vpc-classic-link` and `describe-vpcs`, the two are merged: the longer representation takes
     /// precedence, and the other one supplies the fields it lacks.
-    pub(super) fn insert_or_merge<T: Object>(&mut self, object: T, representation: Representation, accessor: Accessor<T>) {
+    pub(super) fn insert_or_merge<T: Object>(
+        &mut self,
+        object: T,
+        representation: Representation,
+        accessor: Accessor<T>,
+    ) {
         let (id, file) = (object.id(), representation.location.file);
         if self.ledger.insert(T::KIND, &id, representation.location) {
             self.representations.insert((T::KIND, id), representation);
@@ -37,7 +42,11 @@ impl<'f> DocumentReader<'f> {
             return;
         }
         let index = first.index;
-        let (longer, shorter) = if first.len < representation.len { (&representation, &first) } else { (&first, &representation) };
+        let (longer, shorter) = if first.len < representation.len {
+            (&representation, &first)
+        } else {
+            (&first, &representation)
+        };
         let (value, other) = (self.value_of::<T>(longer), self.value_of::<T>(shorter));
         for field in conflicting_fields(&value, &other) {
             if !T::IGNORED.contains(&field.as_str()) {
@@ -99,7 +108,12 @@ fn with_camel_case_keys(value: serde_json::Value) -> serde_json::Value {
                 let (first, rest) = key.split_at(key.chars().next().map_or(0, char::len_utf8));
                 first.to_lowercase() + rest
             };
-            Object(members.into_iter().map(|(key, value)| (lower_first(key), with_camel_case_keys(value))).collect())
+            Object(
+                members
+                    .into_iter()
+                    .map(|(key, value)| (lower_first(key), with_camel_case_keys(value)))
+                    .collect(),
+            )
         }
         Array(items) => Array(items.into_iter().map(with_camel_case_keys).collect()),
         other => other,

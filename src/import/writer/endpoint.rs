@@ -53,7 +53,8 @@ impl ConfigWriter<'_> {
         let has_service = matches!(endpoint.endpoint_type(), "Interface" | "Gateway" | "GatewayLoadBalancer");
         self.toml.optional_string("service", endpoint.service_name.as_deref().filter(|_| has_service));
         let home = self.region_of(vpc);
-        let service_region = endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != home);
+        let service_region =
+            endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != home);
         let service_region = service_region.map(str::to_owned);
         self.toml.optional_string("service_region", service_region.as_deref());
         self.toml.optional_string("resource_configuration", endpoint.resource_configuration_arn.as_deref());
@@ -64,7 +65,8 @@ impl ConfigWriter<'_> {
         if endpoint.endpoint_type() != "GatewayLoadBalancer" {
             // The API returns `not-specified` for endpoints that have no such setting.
             let is_specified = |value: &&str| *value != "not-specified";
-            self.toml.optional_string("ip_address_type", endpoint.ip_address_type.as_deref().filter(is_specified));
+            self.toml
+                .optional_string("ip_address_type", endpoint.ip_address_type.as_deref().filter(is_specified));
             let record_type = endpoint.dns_options.dns_record_ip_type.as_deref();
             self.toml.optional_string("dns_record_ip_type", record_type.filter(is_specified));
         }
@@ -77,7 +79,10 @@ impl ConfigWriter<'_> {
         }
         let policy = endpoint.policy_document.as_deref().filter(|policy| !policy.trim().is_empty());
         // A policy that allows everything is the default.
-        self.toml.optional_string("policy_document", policy.filter(|policy| allows_everything(policy) != Ok(true)));
+        self.toml.optional_string(
+            "policy_document",
+            policy.filter(|policy| allows_everything(policy) != Ok(true)),
+        );
         if endpoint.endpoint_type() != "Gateway" {
             let interfaces = self.endpoint_interfaces(vpc, endpoint);
             if !interfaces.is_empty() {
@@ -106,8 +111,10 @@ impl ConfigWriter<'_> {
         if let Some(only) = inbound_only {
             self.toml.value("private_dns_only_for_inbound_resolver_endpoint", only);
         }
-        self.toml
-            .optional_string("private_dns_preference", options.private_dns_preference.as_deref().filter(|_| enabled));
+        self.toml.optional_string(
+            "private_dns_preference",
+            options.private_dns_preference.as_deref().filter(|_| enabled),
+        );
         self.toml.non_empty_strings("private_dns_specified_domains", &options.private_dns_specified_domains);
         let inventory = self.inventory;
         let service = inventory.services.iter().find(|service| {
@@ -136,10 +143,9 @@ impl ConfigWriter<'_> {
             .ok()
             .and_then(|region| Facts::built_in().services.find(name, EndpointKind::Interface, &region));
         if endpoint.endpoint_type() == "Interface" && row.and_then(|row| row.private_names()).is_none() {
-            let command =
-                self.with_region(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
-            let what =
-                format!("private DNS names of {name}, used by endpoint {}", endpoint.vpc_endpoint_id);
+            let command = self
+                .with_region(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
+            let what = format!("private DNS names of {name}, used by endpoint {}", endpoint.vpc_endpoint_id);
             self.ledger.note_missing(what, command);
         }
     }

@@ -39,7 +39,7 @@ pub struct InventoryIndex<'a> {
     pub instances: Grouped<'a, Instance>,
     pub security_groups: Grouped<'a, SecurityGroup>,
     pub network_acls: Grouped<'a, NetworkAcl>,
-    /// Security group rules from documents of their own, by security group.
+    /// Security group rules from documents of `describe-security-group-rules`, by security group.
     pub rules: Grouped<'a, SecurityGroupRule>,
     /// Transit gateway attachments, by the attached resource.
     pub attachments: Grouped<'a, TransitGatewayAttachment>,

@@ -11,8 +11,8 @@ use crate::import::objects::{Object, is_state, name_tag};
 const FILTER_THRESHOLD: usize = 200;
 
 impl ConfigWriter<'_> {
-    /// Collects the addresses of objects that are written with a section of their own, so that their network
-    /// interfaces are not written as well.
+    /// Collects the addresses of endpoints, NAT gateways, resolver endpoints and instances, so that their
+    /// network interfaces are not written as well.
     pub(super) fn claim_addresses(&mut self) {
         let inventory = self.inventory;
         let mut claimed = std::mem::take(&mut self.claimed_addresses);
@@ -51,7 +51,8 @@ impl ConfigWriter<'_> {
                 self.ledger.mark_skipped(NetworkInterface::KIND, id, why);
                 continue;
             }
-            let affects_answers = interface.association.public_ip.is_some() || self.route_targets.contains(id);
+            let affects_answers =
+                interface.association.public_ip.is_some() || self.route_targets.contains(id);
             if !writes_all && !affects_answers {
                 let why = "one of many, without a public address or a route to it";
                 self.ledger.mark_skipped(NetworkInterface::KIND, id, why);
@@ -107,15 +108,18 @@ impl ConfigWriter<'_> {
         self.toml.string("id", id);
         self.toml.string("subnet", subnet);
         self.toml.optional_string("address", interface.private_ip_address.as_deref());
-        self.toml
-            .optional_string("ipv6_address", interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str()));
+        self.toml.optional_string(
+            "ipv6_address",
+            interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str()),
+        );
         self.toml.optional_string("public_address", interface.association.public_ip.as_deref());
         let groups = self.written_group_ids(vpc, &interface.groups);
         self.toml.non_empty_strings("security_groups", groups);
         if interface.source_dest_check == Some(false) {
             self.toml.value("source_dest_check", false);
         }
-        self.toml.optional_string("description", interface.description.as_deref().filter(|text| !text.is_empty()));
+        self.toml
+            .optional_string("description", interface.description.as_deref().filter(|text| !text.is_empty()));
         self.ledger.mark_converted(NetworkInterface::KIND, id);
     }
 
@@ -134,7 +138,8 @@ impl ConfigWriter<'_> {
             if is_terminated(instance) {
                 self.ledger.mark_skipped(Instance::KIND, id, "terminated");
             } else if !writes_all && !affects_answers {
-                let why = "one of many, without a public address, security group, resource name or route to it";
+                let why =
+                    "one of many, without a public address, security group, resource name or route to it";
                 self.ledger.mark_skipped(Instance::KIND, id, why);
             } else {
                 self.write_instance(vpc, instance);

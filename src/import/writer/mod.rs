@@ -37,7 +37,7 @@ pub struct ConfigWriter<'a> {
     subnet_vpcs: HashMap<&'a str, &'a str>,
     /// Network interfaces by id.
     interfaces: HashMap<&'a str, &'a ReadObject<NetworkInterface>>,
-    /// VPCs and addresses of objects that are written in a section of their own.
+    /// VPCs and addresses of objects other than network interfaces.
     claimed_addresses: HashSet<(String, String)>,
     /// Security groups that a written object has, and those that their rules refer to.
     written_groups: BTreeSet<String>,
@@ -61,7 +61,8 @@ pub fn write_config(
 ) -> String {
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
-    let subnet_vpcs = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
+    let subnet_vpcs =
+        inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
     let index = InventoryIndex::new(inventory);
     let mut writer = ConfigWriter {
         inventory,

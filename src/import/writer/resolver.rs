@@ -87,7 +87,8 @@ impl ConfigWriter<'_> {
                 addresses = self.addresses_from_descriptions(id);
             }
             if addresses.is_empty() {
-                let command = "aws route53resolver list-resolver-endpoint-ip-addresses --resolver-endpoint-id";
+                let command =
+                    "aws route53resolver list-resolver-endpoint-ip-addresses --resolver-endpoint-id";
                 let command = self.with_region(&endpoint.host_vpc_id, &format!("{command} {id}"));
                 self.ledger.note_missing(format!("addresses of resolver endpoint {id}"), command);
             }
@@ -139,7 +140,10 @@ impl ConfigWriter<'_> {
         self.toml.string("type", &rule.rule_type);
         let domain = rule.domain_name.as_deref().map(without_trailing_dot);
         self.toml.optional_string("domain", domain.filter(|_| rule.rule_type != "DELEGATE"));
-        self.toml.optional_string("delegation_record", rule.delegation_record.as_deref().map(without_trailing_dot));
+        self.toml.optional_string(
+            "delegation_record",
+            rule.delegation_record.as_deref().map(without_trailing_dot),
+        );
         let targets: Vec<String> = rule.target_ips.iter().filter_map(format_target).collect();
         self.toml.non_empty_strings("targets", targets);
         let endpoint = rule.resolver_endpoint_id.as_deref();
@@ -149,9 +153,11 @@ impl ConfigWriter<'_> {
         });
         self.toml.optional_string("endpoint", known);
         if let Some(endpoint) = endpoint.filter(|_| known.is_none()) {
-            let command = format!("aws route53resolver get-resolver-endpoint --resolver-endpoint-id {endpoint}");
-            let what =
-                format!("resolver endpoint {endpoint}: rule {id} is assumed to forward from any source address");
+            let command =
+                format!("aws route53resolver get-resolver-endpoint --resolver-endpoint-id {endpoint}");
+            let what = format!(
+                "resolver endpoint {endpoint}: rule {id} is assumed to forward from any source address"
+            );
             self.ledger.note_missing(what, command);
         }
         let accounts = self.consumer_accounts(rule.owner_id.as_deref(), &vpcs);
@@ -215,11 +221,7 @@ impl ConfigWriter<'_> {
         }
         if !inventory.profiles.is_empty() {
             for (kind, what, command) in [
-                (
-                    ProfileAssociation::KIND,
-                    "VPC associations of Profiles",
-                    "list-profile-associations",
-                ),
+                (ProfileAssociation::KIND, "VPC associations of Profiles", "list-profile-associations"),
                 (
                     ProfileResourceAssociation::KIND,
                     "resources of Profiles",
@@ -328,7 +330,9 @@ fn format_target(target: &TargetAddress) -> Option<String> {
         None => host,
     };
     Some(match target.protocol.as_deref() {
-        Some("DoH") => format!("https://{address}#{}", target.server_name_indication.as_deref().unwrap_or(ip)),
+        Some("DoH") => {
+            format!("https://{address}#{}", target.server_name_indication.as_deref().unwrap_or(ip))
+        }
         _ => address,
     })
 }

@@ -93,7 +93,9 @@ impl<'a> ConfigWriter<'a> {
             // The target was deleted, and the route no longer contains its id.
             (None, None) if !route.is_active() => {
                 let inline = InlineTable::default().string("destination", destination);
-                return Some(inline.string("state", self.inactive_state(table, route).unwrap_or("blackhole")));
+                return Some(
+                    inline.string("state", self.inactive_state(table, route).unwrap_or("blackhole")),
+                );
             }
             (None, None) => {
                 let message = format!("{id}: the route to {destination} is omitted: it has no target");
@@ -170,7 +172,8 @@ impl<'a> ConfigWriter<'a> {
             .filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway) && vpn.is_active())
             .collect();
         let mut static_routes = connections.iter().flat_map(|vpn| &vpn.routes);
-        let is_static = static_routes.any(|route| route.destination_cidr_block.as_deref() == Some(destination));
+        let is_static =
+            static_routes.any(|route| route.destination_cidr_block.as_deref() == Some(destination));
         let by_bgp = connections.iter().any(|vpn| !vpn.options.static_routes_only);
         let interfaces = inventory.virtual_interfaces.iter().filter(|one| one.gateway() == Some(gateway));
         for interface in interfaces.clone() {

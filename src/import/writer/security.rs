@@ -6,7 +6,7 @@ use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::import::objects::endpoint::GroupIdentifier;
 use crate::import::objects::security::{
-    NetworkAcl, NetworkAclEntry, IpPermission, CidrRange, SecurityGroup, SecurityGroupRule,
+    CidrRange, IpPermission, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule,
 };
 use crate::import::objects::{Object, name_tag};
 
@@ -53,8 +53,9 @@ impl ConfigWriter<'_> {
             } else {
                 let command = format!("aws ec2 describe-security-groups --group-ids {id}");
                 let command = self.with_region(vpc, &command);
-                let what =
-                    format!("security group {id}: an object without other groups is assumed to allow all traffic");
+                let what = format!(
+                    "security group {id}: an object without other groups is assumed to allow all traffic"
+                );
                 self.ledger.note_missing(what, command);
             }
         }
@@ -101,7 +102,7 @@ impl ConfigWriter<'_> {
         }
     }
 
-    /// Marks the rules from documents of their own as skipped: they are written as part of their group.
+    /// Marks the rules from documents of `describe-security-group-rules`: they are written with their group.
     pub(super) fn record_group_rules(&mut self) {
         for rule in &self.inventory.security_group_rules {
             if self.written_groups.contains(&rule.group_id) {
@@ -112,7 +113,13 @@ impl ConfigWriter<'_> {
     }
 
     /// Converts the rules of a group in one direction.
-    fn convert_group_rules(&mut self, vpc: &str, group: &str, key: &str, rules: Vec<GroupRule>) -> Vec<InlineTable> {
+    fn convert_group_rules(
+        &mut self,
+        vpc: &str,
+        group: &str,
+        key: &str,
+        rules: Vec<GroupRule>,
+    ) -> Vec<InlineTable> {
         let mut tables = Vec::new();
         for rule in rules {
             let mut peers = Vec::new();
@@ -122,8 +129,8 @@ impl ConfigWriter<'_> {
                 }
                 if peer.starts_with("sg-") && !self.written_groups.contains(&peer) {
                     let what = format!("security group {peer}, referenced by {group}: the rule is omitted");
-                    let command =
-                        self.with_region(vpc, &format!("aws ec2 describe-security-groups --group-ids {peer}"));
+                    let command = self
+                        .with_region(vpc, &format!("aws ec2 describe-security-groups --group-ids {peer}"));
                     self.ledger.note_missing(what, command);
                     continue;
                 }
@@ -216,7 +223,8 @@ fn convert_acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<InlineTa
     }
     inline = inline.string("protocol", protocol);
     if let Some(range) = entry.port_range.as_ref().filter(|_| matches!(protocol, "tcp" | "udp")) {
-        let port = |port: Option<i32>, default| port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default);
+        let port =
+            |port: Option<i32>, default| port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default);
         inline = inline.value("from_port", port(range.from, 0)).value("to_port", port(range.to, u16::MAX));
     }
     Some(inline.string("cidr", cidr).string("rule_action", &entry.rule_action))
@@ -226,8 +234,7 @@ fn convert_acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<InlineTa
 /// blocks.
 fn allows_all_egress(egress: &[GroupRule], has_ipv6: bool) -> bool {
     let is_unrestricted = |rule: &GroupRule| {
-        rule.protocol == "-1"
-            && rule.peers.iter().all(|peer| matches!(peer.as_str(), "0.0.0.0/0" | "::/0"))
+        rule.protocol == "-1" && rule.peers.iter().all(|peer| matches!(peer.as_str(), "0.0.0.0/0" | "::/0"))
     };
     let allows = |cidr: &str| egress.iter().any(|rule| rule.peers.iter().any(|peer| peer == cidr));
     egress.iter().all(is_unrestricted) && allows("0.0.0.0/0") && (!has_ipv6 || allows("::/0"))

@@ -50,7 +50,8 @@ impl ConfigWriter<'_> {
             .attachments
             .iter()
             .filter(|one| {
-                one.resource_type == "connect" && self.is_attachment_written(&one.transit_gateway_attachment_id)
+                one.resource_type == "connect"
+                    && self.is_attachment_written(&one.transit_gateway_attachment_id)
             })
             .collect();
         // Virtual interfaces without a Direct Connect gateway: one site for all interfaces that end at the
@@ -149,7 +150,13 @@ impl ConfigWriter<'_> {
     }
 
     /// Writes a site. A default route is written as `internet`, not as a CIDR block of the site.
-    fn write_site(&mut self, id: &str, name: Option<&str>, mut prefixes: BTreeSet<String>, links: &[InlineTable]) {
+    fn write_site(
+        &mut self,
+        id: &str,
+        name: Option<&str>,
+        mut prefixes: BTreeSet<String>,
+        links: &[InlineTable],
+    ) {
         let has_internet = prefixes.remove("0.0.0.0/0") | prefixes.remove("::/0");
         if prefixes.is_empty() {
             let message = format!(
@@ -206,7 +213,10 @@ impl ConfigWriter<'_> {
                 Some(vgw) if vgw.starts_with("vgw-") => {
                     let vpcs = self.vpcs_of_vpn_gateway(vgw);
                     links.extend(vpcs.into_iter().map(|vpc| {
-                        InlineTable::default().string("target", &id).string("vpc", &vpc).string("gateway", vgw)
+                        InlineTable::default()
+                            .string("target", &id)
+                            .string("vpc", &vpc)
+                            .string("gateway", vgw)
                     }));
                     prefixes.extend(self.prefixes_via_vpn_gateway(vgw));
                 }
@@ -250,7 +260,8 @@ impl ConfigWriter<'_> {
     /// Returns the VPCs that a virtual private gateway is attached to.
     fn vpcs_of_vpn_gateway(&self, gateway: &str) -> Vec<String> {
         let gateway = self.inventory.vpn_gateways.iter().find(|one| one.vpn_gateway_id == gateway);
-        let attachments = gateway.into_iter().flat_map(|one| &one.vpc_attachments).filter(|one| one.is_attached());
+        let attachments =
+            gateway.into_iter().flat_map(|one| &one.vpc_attachments).filter(|one| one.is_attached());
         attachments.map(|one| one.vpc_id.clone()).filter(|vpc| self.has_vpc(vpc)).collect()
     }
 
@@ -258,7 +269,8 @@ impl ConfigWriter<'_> {
     fn gateway_links(&mut self, gateway: &str) -> Vec<InlineTable> {
         if !self.inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == gateway) {
             let command = format!("aws ec2 describe-vpn-gateways --vpn-gateway-ids {gateway}");
-            self.ledger.note_missing(format!("virtual private gateway {gateway} of a VPN connection"), command);
+            self.ledger
+                .note_missing(format!("virtual private gateway {gateway} of a VPN connection"), command);
         }
         let vpcs = self.vpcs_of_vpn_gateway(gateway);
         vpcs.iter().map(|vpc| InlineTable::default().string("target", gateway).string("vpc", vpc)).collect()
@@ -278,10 +290,11 @@ impl ConfigWriter<'_> {
         }
         let routes = self.inventory.route_tables.iter().flat_map(|table| &table.object.routes);
         let active = routes.filter(|route| route.gateway_id.as_deref() == Some(gateway) && route.is_active());
-        active.filter_map(|route| {
-            route.destination_cidr_block.clone().or_else(|| route.destination_ipv6_cidr_block.clone())
-        })
-        .collect()
+        active
+            .filter_map(|route| {
+                route.destination_cidr_block.clone().or_else(|| route.destination_ipv6_cidr_block.clone())
+            })
+            .collect()
     }
 
     /// Returns the destinations of transit gateway routes via an attachment.

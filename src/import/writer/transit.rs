@@ -14,10 +14,10 @@ use crate::import::objects::{Object, is_state, name_tag};
 use crate::import::regions::region_of_arn;
 
 /// The kind of transit gateway routes.
-const ROUTES_KEY: &str = "Routes";
+const ROUTES_KIND: &str = "Routes";
 
 /// The kind of references from transit gateway route tables to prefix lists.
-const REFERENCES_KEY: &str = "TransitGatewayPrefixListReferences";
+const REFERENCES_KIND: &str = "TransitGatewayPrefixListReferences";
 
 /// States of transit gateways, route tables and attachments that do not exist any longer, or do not exist
 /// yet.
@@ -43,8 +43,8 @@ impl ConfigWriter<'_> {
             if !gateway.options.has_dns_support() {
                 self.toml.value("dns_support", false);
             }
-            if let Some(said) = gateway.options.has_group_referencing() {
-                self.toml.value("security_group_referencing_support", said);
+            if let Some(is_enabled) = gateway.options.has_group_referencing() {
+                self.toml.value("security_group_referencing_support", is_enabled);
             }
             self.ledger.mark_converted(TransitGateway::KIND, id);
             let mut attached = self.write_vpc_attachments(id);
@@ -66,10 +66,11 @@ impl ConfigWriter<'_> {
             if is_state(attachment.state.as_deref(), INACTIVE_STATES) {
                 self.ledger.mark_skipped(kind, id, "not active");
             } else if self.has_vpc(&attachment.vpc_id) {
-                let known = attachment.subnet_ids.iter().filter(|id| self.subnet_vpcs.contains_key(id.as_str()));
-                let known: Vec<&String> = known.collect();
+                let subnets = attachment.subnet_ids.iter();
+                let subnets: Vec<&String> =
+                    subnets.filter(|id| self.subnet_vpcs.contains_key(id.as_str())).collect();
                 self.write_vpc_attachment_head(id, &attachment.vpc_id, name_tag(&attachment.tags));
-                self.toml.non_empty_strings("subnets", known);
+                self.toml.non_empty_strings("subnets", subnets);
                 if !attachment.options.has_dns_support() {
                     self.toml.value("dns_support", false);
                 }
@@ -105,13 +106,14 @@ impl ConfigWriter<'_> {
                     "aws ec2 describe-transit-gateway-vpc-attachments --transit-gateway-attachment-ids {id}"
                 );
                 let command = self.with_region(vpc, &command);
-                self.ledger
-                    .note_missing(format!("subnets of attachment {id}: one in every Availability Zone is assumed"), command);
+                let what = format!("subnets of attachment {id}: one in every Availability Zone is assumed");
+                self.ledger.note_missing(what, command);
             }
         }
         written
     }
 
+    /// Writes the keys that all VPC attachments have.
     fn write_vpc_attachment_head(&mut self, id: &str, vpc: &str, name: Option<&str>) {
         self.toml.table("transit_gateway.vpc_attachment", name);
         self.toml.string("id", id);
@@ -152,8 +154,8 @@ impl ConfigWriter<'_> {
             };
             if attachment.resource_type == "vpn" && site.is_none() {
                 let command = format!("aws ec2 describe-vpn-connections --vpn-connection-ids {resource}");
-                self.ledger
-                    .note_missing(format!("VPN connection {resource}, attached to {gateway}"), command);
+                let what = format!("VPN connection {resource}, attached to {gateway}");
+                self.ledger.note_missing(what, command);
             }
             if attachment.resource_type == "vpc" {
                 self.note_missing_vpc(resource, id);
@@ -178,13 +180,13 @@ impl ConfigWriter<'_> {
             let (kind, id) =
                 (TransitGatewayPeeringAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
             let sides = [&attachment.requester_tgw_info, &attachment.accepter_tgw_info];
-            let is_own = sides.iter().any(|side| side.transit_gateway_id.as_deref() == Some(gateway));
+            let is_attached = sides.iter().any(|side| side.transit_gateway_id.as_deref() == Some(gateway));
             let mut listed = inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway);
             if written.contains(id) {
                 self.ledger.mark_skipped(kind, id, "included in `TransitGatewayAttachments`");
             } else if is_state(attachment.state.as_deref(), INACTIVE_STATES) {
                 self.ledger.mark_skipped(kind, id, "not active");
-            } else if is_own && !listed.any(|one| one.transit_gateway_attachment_id == id) {
+            } else if is_attached && !listed.any(|one| one.transit_gateway_attachment_id == id) {
                 let peer = self.require_transit_gateway(self.peer_gateway(id, gateway, ""));
                 self.write_attachment(id, None, None, peer.as_deref());
                 self.ledger.mark_converted(kind, id);
@@ -200,24 +202,25 @@ impl ConfigWriter<'_> {
         self.toml.optional_string("transit_gateway", peer);
     }
 
-    /// Returns the transit gateway on the other side of a peering attachment.
-    fn peer_gateway(&self, attachment: &str, gateway: &str, told: &str) -> Option<String> {
-        let mut all = self.inventory.peering_attachments.iter();
-        let found = all.find(|one| one.transit_gateway_attachment_id == attachment);
-        let sides = found.map(|one| [one.requester_tgw_info.clone(), one.accepter_tgw_info.clone()]);
-        let other =
+    /// Returns the transit gateway on the other side of a peering attachment. `resource_id` is that of the
+    /// attachment, which may also be the id of the gateway on this side.
+    fn peer_gateway(&self, attachment: &str, gateway: &str, resource_id: &str) -> Option<String> {
+        let mut attachments = self.inventory.peering_attachments.iter();
+        let peering = attachments.find(|one| one.transit_gateway_attachment_id == attachment);
+        let sides = peering.map(|one| [one.requester_tgw_info.clone(), one.accepter_tgw_info.clone()]);
+        let peer =
             sides.into_iter().flatten().filter_map(|side| side.transit_gateway_id).find(|id| id != gateway);
-        other.or_else(|| Some(told.to_owned()).filter(|told| !told.is_empty() && told != gateway))
+        peer.or_else(|| Some(resource_id.to_owned()).filter(|id| !id.is_empty() && id != gateway))
     }
 
     /// Returns the region of a transit gateway, from its ARN or from an attached VPC.
     fn transit_gateway_region(&self, gateway: &str) -> String {
         let inventory = self.inventory;
-        let found = inventory.transit_gateways.iter().find(|one| one.transit_gateway_id == gateway);
-        let of_arn = found.and_then(|one| region_of_arn(one.transit_gateway_arn.as_deref()?));
+        let document = inventory.transit_gateways.iter().find(|one| one.transit_gateway_id == gateway);
+        let arn_region = document.and_then(|one| region_of_arn(one.transit_gateway_arn.as_deref()?));
         let attached = inventory.vpc_attachments.iter().filter(|one| one.transit_gateway_id == gateway);
-        let of_vpc = attached.filter_map(|one| self.region_of(&one.vpc_id)).next();
-        of_arn.or(of_vpc).unwrap_or_default().to_owned()
+        let vpc_region = attached.filter_map(|one| self.region_of(&one.vpc_id)).next();
+        arn_region.or(vpc_region).unwrap_or_default().to_owned()
     }
 
     /// Returns the id if the inventory contains this transit gateway. If not, reports it as missing.
@@ -242,29 +245,31 @@ impl ConfigWriter<'_> {
             }
             self.toml.table("transit_gateway.route_table", name_tag(&table.tags));
             self.toml.string("id", id);
-            let told = inventory.attachments.iter().filter(|one| {
+            let associated = inventory.attachments.iter().filter(|one| {
                 one.association.transit_gateway_route_table_id.as_deref() == Some(id)
                     && !is_state(one.association.state.as_deref(), &["disassociated", "disassociating"])
             });
             let mut associations =
                 self.active_attachments("Associations", inventory.transit_associations.get(id), attached);
-            associations.extend(told.map(|one| one.transit_gateway_attachment_id.clone()));
+            associations.extend(associated.map(|one| one.transit_gateway_attachment_id.clone()));
             associations.sort_unstable();
             associations.dedup();
             associations.retain(|id| attached.contains(id));
             self.toml.non_empty_strings("associations", associations);
             let kind = "TransitGatewayRouteTablePropagations";
-            let propagations = self.active_attachments(kind, inventory.transit_propagations.get(id), attached);
+            let propagations =
+                self.active_attachments(kind, inventory.transit_propagations.get(id), attached);
             self.toml.non_empty_strings("propagations", &propagations);
-            let command = |command: &str| format!("aws ec2 {command} --transit-gateway-route-table-id {id}");
+            let for_table =
+                |command: &str| format!("aws ec2 {command} --transit-gateway-route-table-id {id}");
             if !inventory.transit_propagations.contains_key(id) && !inventory.transit_routes.contains_key(id)
             {
                 let what = format!("propagations of {id}");
-                self.ledger.note_missing(what, command("get-transit-gateway-route-table-propagations"));
+                self.ledger.note_missing(what, for_table("get-transit-gateway-route-table-propagations"));
             }
             if !inventory.transit_associations.contains_key(id) && inventory.attachments.is_empty() {
                 let what = format!("associations of {id}");
-                self.ledger.note_missing(what, command("get-transit-gateway-route-table-associations"));
+                self.ledger.note_missing(what, for_table("get-transit-gateway-route-table-associations"));
             }
             let region = self.transit_gateway_region(gateway);
             let routes = self.convert_transit_routes(id, &region, attached, &propagations);
@@ -272,8 +277,8 @@ impl ConfigWriter<'_> {
                 self.toml.inline_tables("routes", &routes);
             }
             if !inventory.transit_routes.contains_key(id) {
-                let command =
-                    command("search-transit-gateway-routes") + " --filters Name=state,Values=active,blackhole";
+                let command = for_table("search-transit-gateway-routes")
+                    + " --filters Name=state,Values=active,blackhole";
                 self.ledger.note_missing(format!("routes of {id}"), command);
             }
             self.ledger.mark_converted(TransitGatewayRouteTable::KIND, id);
@@ -284,28 +289,28 @@ impl ConfigWriter<'_> {
     fn active_attachments(
         &mut self,
         kind: &'static str,
-        all: Option<&Vec<LocatedItem<RouteAttachment>>>,
+        references: Option<&Vec<LocatedItem<RouteAttachment>>>,
         attached: &BTreeSet<String>,
     ) -> Vec<String> {
-        let (mut holding, mut seen) = (Vec::new(), HashSet::new());
-        for one in all.into_iter().flatten() {
-            let holds = is_state(
+        let (mut active, mut seen) = (Vec::new(), HashSet::new());
+        for one in references.into_iter().flatten() {
+            let is_active = is_state(
                 one.state.as_deref().or(Some("enabled")),
                 &["enabled", "enabling", "associated", "associating"],
             );
             let id = one.transit_gateway_attachment_id.as_ref().filter(|id| attached.contains(*id));
             match id {
-                _ if !holds => self.ledger.mark_item_skipped(kind, one.location, "not active"),
+                _ if !is_active => self.ledger.mark_item_skipped(kind, one.location, "not active"),
                 None => self.ledger.mark_item_skipped(kind, one.location, "its attachment is missing"),
                 Some(id) => {
                     self.ledger.mark_item_converted(kind, one.location);
                     if seen.insert(id) {
-                        holding.push(id.clone());
+                        active.push(id.clone());
                     }
                 }
             }
         }
-        holding
+        active
     }
 
     /// Converts the routes of a route table. Routes that VPC attachments propagate are omitted, since the
@@ -318,18 +323,19 @@ impl ConfigWriter<'_> {
         propagations: &[String],
     ) -> Vec<InlineTable> {
         let inventory = self.inventory;
-        let (mut written, mut seen) = (Vec::new(), BTreeSet::new());
-        let of_vpcs = inventory.vpc_attachments.iter().map(|one| one.transit_gateway_attachment_id.as_str());
+        let (mut routes, mut seen) = (Vec::new(), BTreeSet::new());
+        let vpc_attachments =
+            inventory.vpc_attachments.iter().map(|one| one.transit_gateway_attachment_id.as_str());
         let propagating: HashSet<&str> = propagations.iter().map(String::as_str).collect();
-        let bringing: HashSet<&str> = of_vpcs.filter(|id| propagating.contains(id)).collect();
+        let implied: HashSet<&str> = vpc_attachments.filter(|id| propagating.contains(id)).collect();
         for route in inventory.transit_routes.get(table).into_iter().flatten() {
             let destinations = match (&route.destination_cidr_block, &route.prefix_list_id) {
                 (Some(cidr), _) => vec![cidr.clone()],
                 (None, Some(list)) => self.require_entries(table, list, region),
                 (None, None) => Vec::new(),
             };
-            let told = destinations.first().cloned().or_else(|| route.prefix_list_id.clone());
-            let told = told.unwrap_or_else(|| "an unknown destination".to_owned());
+            let shown = destinations.first().cloned().or_else(|| route.prefix_list_id.clone());
+            let shown = shown.unwrap_or_else(|| "an unknown destination".to_owned());
             let is_propagated = route.route_type.as_deref() == Some("propagated");
             let is_blackhole = route.state.as_deref() == Some("blackhole");
             let ids: Vec<&str> = route
@@ -339,46 +345,44 @@ impl ConfigWriter<'_> {
                 .collect();
             let first = ids.iter().copied().find(|id| attached.contains(*id));
             let why = match first {
-                _ if destinations.is_empty() => Some("its prefix list entries are missing".to_owned()),
+                _ if destinations.is_empty() => Some("its destinations are unknown".to_owned()),
                 _ if is_blackhole => None,
                 None if ids.is_empty() => Some("it has no attachment".to_owned()),
                 None => Some(ids.join(", ") + " is missing"),
                 Some(_) => None,
             };
             if let Some(why) = why {
-                let why = format!("{table}: the route to {told} is omitted: {why}");
-                self.ledger.mark_item_unsupported(ROUTES_KEY, route.location, why);
+                let why = format!("{table}: the route to {shown} is omitted: {why}");
+                self.ledger.mark_item_unsupported(ROUTES_KIND, route.location, why);
                 continue;
             }
-            let is_brought = is_propagated && !is_blackhole && first.is_some_and(|id| bringing.contains(id));
+            let is_implied = is_propagated && !is_blackhole && first.is_some_and(|id| implied.contains(id));
             let is_new = destinations.iter().any(|to| !seen.contains(&(to.clone(), is_propagated)));
-            if is_brought || !is_new {
-                let why = if is_brought {
-                    "propagated by its attachment"
-                } else {
-                    "duplicate"
-                };
-                self.ledger.mark_item_skipped(ROUTES_KEY, route.location, why);
+            if is_implied || !is_new {
+                let why = if is_implied { "propagated by its attachment" } else { "duplicate" };
+                self.ledger.mark_item_skipped(ROUTES_KIND, route.location, why);
                 continue;
             }
             if ids.len() > 1 && !is_blackhole {
-                let message = format!("{table}: the route to {told} has several attachments: only the first one is used");
+                let message = format!(
+                    "{table}: the route to {shown} has several attachments: only the first one is used"
+                );
                 self.ledger.note_unsupported(Some(route.location), message);
             }
             let attachment = first.filter(|_| !is_blackhole);
             for destination in destinations {
                 if seen.insert((destination.clone(), is_propagated)) {
-                    written.push(transit_route(&destination, attachment, is_propagated));
+                    routes.push(transit_route(&destination, attachment, is_propagated));
                 }
             }
-            self.ledger.mark_item_converted(ROUTES_KEY, route.location);
+            self.ledger.mark_item_converted(ROUTES_KIND, route.location);
         }
         for reference in inventory.prefix_list_references.iter() {
             if reference.transit_gateway_route_table_id == table {
-                self.convert_prefix_list_reference(reference, region, attached, &mut seen, &mut written);
+                self.convert_prefix_list_reference(reference, region, attached, &mut seen, &mut routes);
             }
         }
-        written
+        routes
     }
 
     /// Converts a reference to a prefix list to static routes for its entries. The routes of the table may
@@ -389,30 +393,29 @@ impl ConfigWriter<'_> {
         region: &str,
         attached: &BTreeSet<String>,
         seen: &mut BTreeSet<(String, bool)>,
-        written: &mut Vec<InlineTable>,
+        routes: &mut Vec<InlineTable>,
     ) {
         let (table, list) = (&reference.transit_gateway_route_table_id, &reference.prefix_list_id);
         if is_state(reference.state.as_deref(), &["deleting"]) {
-            self.ledger.mark_item_skipped(REFERENCES_KEY, reference.location, "deleted");
+            self.ledger.mark_item_skipped(REFERENCES_KIND, reference.location, "deleted");
             return;
         }
         let attachment = reference.transit_gateway_attachment.transit_gateway_attachment_id.as_deref();
         let attachment = attachment.filter(|id| attached.contains(*id) && !reference.blackhole);
         if attachment.is_none() && !reference.blackhole {
-            let why =
-                format!("{table}: the routes to {list} are omitted: their attachment is missing");
-            self.ledger.mark_item_unsupported(REFERENCES_KEY, reference.location, why);
+            let why = format!("{table}: the routes to {list} are omitted: their attachment is missing");
+            self.ledger.mark_item_unsupported(REFERENCES_KIND, reference.location, why);
             return;
         }
         let entries = self.require_entries(table, list, region);
         let new: Vec<String> = entries.into_iter().filter(|to| seen.insert((to.clone(), false))).collect();
         if new.is_empty() {
             let why = "its entries are missing, or the routes of the table contain them";
-            self.ledger.mark_item_skipped(REFERENCES_KEY, reference.location, why);
+            self.ledger.mark_item_skipped(REFERENCES_KIND, reference.location, why);
             return;
         }
-        written.extend(new.iter().map(|to| transit_route(to, attachment, false)));
-        self.ledger.mark_item_converted(REFERENCES_KEY, reference.location);
+        routes.extend(new.iter().map(|to| transit_route(to, attachment, false)));
+        self.ledger.mark_item_converted(REFERENCES_KIND, reference.location);
     }
 
     /// Returns the entries of a prefix list that a transit gateway route table refers to. If they are

@@ -9,6 +9,7 @@ use crate::import::objects::network::{BlockPublicAccessStates, PrivateDnsNameOpt
 use crate::import::objects::resolver::{ResolverConfig, ServiceNetworkVpcAssociation};
 use crate::import::objects::{Object, is_state, name_tag};
 use crate::import::reader::VPC_ATTRIBUTES;
+use crate::import::regions::RegionAndAccount;
 
 impl ConfigWriter<'_> {
     /// Writes a VPC and everything in it.
@@ -18,10 +19,10 @@ impl ConfigWriter<'_> {
         self.toml.heading(&name.map_or_else(|| format!("VPC {id}"), |name| format!("VPC {id}, {name}")));
         self.toml.table("vpc", name);
         self.toml.string("id", id);
-        let home = self.vpc_regions.get(id).cloned().unwrap_or_default();
-        self.toml.optional_string("region", home.region.as_deref());
-        self.toml.optional_string("account", home.account.as_deref());
-        if home.account.is_none() {
+        let RegionAndAccount { region, account } = self.vpc_regions.get(id).cloned().unwrap_or_default();
+        self.toml.optional_string("region", region.as_deref());
+        self.toml.optional_string("account", account.as_deref());
+        if account.is_none() {
             let what = format!("account that owns VPC {id}, shown in the query log");
             self.ledger.note_missing(what, "aws sts get-caller-identity");
         }
@@ -53,13 +54,13 @@ impl ConfigWriter<'_> {
     /// Writes the DNS attributes, which only `describe-vpc-attribute` returns, and the setting for
     /// autodefined reverse DNS.
     fn write_dns_attributes(&mut self, id: &str) {
-        let said = self.inventory.attributes.get(id).cloned().unwrap_or_default();
+        let known = self.inventory.attributes.get(id).cloned().unwrap_or_default();
         for location in self.inventory.attribute_locations.get(id).into_iter().flatten() {
             self.ledger.mark_item_converted(VPC_ATTRIBUTES, *location);
         }
         let attributes = [
-            ("enable_dns_support", "enableDnsSupport", said.enable_dns_support),
-            ("enable_dns_hostnames", "enableDnsHostnames", said.enable_dns_hostnames),
+            ("enable_dns_support", "enableDnsSupport", known.enable_dns_support),
+            ("enable_dns_hostnames", "enableDnsHostnames", known.enable_dns_hostnames),
         ];
         for (key, attribute, value) in attributes {
             match value {
@@ -68,24 +69,25 @@ impl ConfigWriter<'_> {
                     let command =
                         format!("aws ec2 describe-vpc-attribute --vpc-id {id} --attribute {attribute}");
                     let command = self.with_region(id, &command);
-                    let needing = self.endpoint_with_private_dns(id);
-                    let why = match &needing {
+                    let endpoint = self.endpoint_with_private_dns(id);
+                    let assumption = match &endpoint {
                         // AWS rejects private DNS for endpoints in a VPC without both attributes.
                         Some(endpoint) => format!("true, since endpoint {endpoint} has private DNS"),
                         None if key == "enable_dns_support" => "true, the default for new VPCs".to_owned(),
                         None => "false, the default for new VPCs".to_owned(),
                     };
-                    if needing.is_some() {
+                    if endpoint.is_some() {
                         self.toml.value(key, true);
                     }
-                    self.ledger.note_missing(format!("{attribute} of VPC {id}: assumed to be {why}"), command);
+                    let what = format!("{attribute} of VPC {id}: assumed to be {assumption}");
+                    self.ledger.note_missing(what, command);
                 }
             }
         }
         let inventory = self.inventory;
         for config in inventory.resolver_configs.iter().filter(|config| config.resource_id == id) {
             // The API also returns the transitional states ENABLING and DISABLING.
-            if config.autodefined_reverse.as_deref().is_some_and(|word| word.starts_with("DISABL")) {
+            if config.autodefined_reverse.as_deref().is_some_and(|state| state.starts_with("DISABL")) {
                 self.toml.string("autodefined_reverse", "DISABLED");
             }
             self.ledger.mark_converted(ResolverConfig::KIND, id);
@@ -94,8 +96,8 @@ impl ConfigWriter<'_> {
 
     /// Returns an endpoint with private DNS. It implies that both DNS attributes are enabled.
     fn endpoint_with_private_dns(&self, vpc: &str) -> Option<String> {
-        let mut own = self.index.endpoints.get(vpc).iter();
-        let found = own.find(|endpoint| {
+        let mut endpoints = self.index.endpoints.get(vpc).iter();
+        let found = endpoints.find(|endpoint| {
             endpoint.endpoint_type() == "Interface"
                 && endpoint.private_dns_enabled == Some(true)
                 && is_state(endpoint.state.as_deref().or(Some("available")), &["available"])
@@ -134,7 +136,10 @@ impl ConfigWriter<'_> {
             }
         }
         let attached = inventory.vpn_gateways.iter().find(|gateway| {
-            gateway.vpc_attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.is_attached())
+            gateway
+                .vpc_attachments
+                .iter()
+                .any(|attachment| attachment.vpc_id == id && attachment.is_attached())
         });
         if let Some(gateway) = attached {
             self.toml.string("virtual_private_gateway", &gateway.vpn_gateway_id);
@@ -161,8 +166,7 @@ impl ConfigWriter<'_> {
             }
         }
         for gateway in &inventory.egress_only_internet_gateways {
-            let (kind, why) =
-                (EgressOnlyInternetGateway::KIND, "exists only as a route target");
+            let (kind, why) = (EgressOnlyInternetGateway::KIND, "exists only as a route target");
             self.ledger.mark_skipped(kind, &gateway.egress_only_internet_gateway_id, why);
         }
     }
@@ -181,8 +185,8 @@ impl ConfigWriter<'_> {
         self.toml.optional_string("ipv6_cidr", ipv6.first().copied());
         if ipv6.len() > 1 {
             let location = self.ledger.location(Subnet::KIND, id);
-            self.ledger
-                .note_unsupported(location, format!("subnet {id} has several IPv6 CIDR blocks: only the first one is used"));
+            let message = format!("subnet {id} has several IPv6 CIDR blocks: only the first one is used");
+            self.ledger.note_unsupported(location, message);
         }
         self.toml.string("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
         let table = self.index.subnet_route_tables.get(id);
@@ -191,8 +195,8 @@ impl ConfigWriter<'_> {
         // Subnets use the default network ACL of the VPC unless another one is specified.
         let acl = acl.filter(|acl| !acl.is_default);
         self.toml.optional_string("network_acl", acl.map(|acl| acl.network_acl_id.as_str()));
-        if let Some(maps) = subnet.map_public_ip_on_launch {
-            self.toml.value("map_public_ip_on_launch", maps);
+        if let Some(is_enabled) = subnet.map_public_ip_on_launch {
+            self.toml.value("map_public_ip_on_launch", is_enabled);
         }
         if subnet.enable_dns64 == Some(true) {
             self.toml.value("enable_dns64", true);
@@ -201,15 +205,25 @@ impl ConfigWriter<'_> {
             self.toml.value("private_dns_name_options_on_launch", options);
         }
         let location = self.ledger.location(Subnet::KIND, id);
-        self.note_blocked_public_access(location, &format!("subnet {id}"), &subnet.block_public_access_states);
+        self.note_blocked_public_access(
+            location,
+            &format!("subnet {id}"),
+            &subnet.block_public_access_states,
+        );
         self.ledger.mark_converted(Subnet::KIND, id);
     }
 
     /// Reports that public access is blocked, since egress paths do not take this into account.
-    fn note_blocked_public_access(&mut self, location: Option<SourceLocation>, referrer: &str, states: &BlockPublicAccessStates) {
-        if let Some(mode) = states.blocked() {
+    fn note_blocked_public_access(
+        &mut self,
+        location: Option<SourceLocation>,
+        object: &str,
+        states: &BlockPublicAccessStates,
+    ) {
+        if let Some(mode) = states.block_mode() {
             let message = format!(
-                "VPC Block Public Access ({mode}) in {referrer} is not supported: egress paths do not take it into account"
+                "VPC Block Public Access ({mode}) in {object} is not supported: egress paths do not take it into \
+                 account"
             );
             self.ledger.note_unsupported(location, message);
         }
@@ -233,9 +247,13 @@ impl ConfigWriter<'_> {
         }
         let addresses = &nat.nat_gateway_addresses;
         let primary = addresses.iter().find(|address| address.is_primary == Some(true)).or(addresses.first());
-        let used = |address: &&str| !address.is_empty();
-        self.toml.optional_string("address", primary.and_then(|one| one.private_ip.as_deref()).filter(used));
-        self.toml.optional_string("public_address", primary.and_then(|one| one.public_ip.as_deref()).filter(used));
+        let is_set = |address: &&str| !address.is_empty();
+        self.toml
+            .optional_string("address", primary.and_then(|one| one.private_ip.as_deref()).filter(is_set));
+        self.toml.optional_string(
+            "public_address",
+            primary.and_then(|one| one.public_ip.as_deref()).filter(is_set),
+        );
         if nat.connectivity_type.as_deref() == Some("private") {
             self.toml.string("connectivity_type", "private");
         }
@@ -250,8 +268,10 @@ impl ConfigWriter<'_> {
     /// Reports as missing the VPCs of subnets that no document contains.
     pub(super) fn check_vpcs(&mut self) {
         let inventory = self.inventory;
-        for subnet in inventory.subnets.iter().filter(|subnet| !self.vpc_regions.contains_key(&subnet.vpc_id)) {
-            self.note_missing_vpc(&subnet.vpc_id, "a subnet");
+        for subnet in &inventory.subnets {
+            if !self.has_vpc(&subnet.vpc_id) {
+                self.note_missing_vpc(&subnet.vpc_id, "a subnet");
+            }
         }
         if inventory.vpcs.is_empty() {
             self.ledger.note_missing("VPCs", "aws ec2 describe-vpcs");
@@ -261,21 +281,23 @@ impl ConfigWriter<'_> {
 
 /// Returns the CIDR blocks of a VPC, the primary one first.
 pub(super) fn cidrs(vpc: &Vpc) -> Vec<&str> {
-    let mut all: Vec<&str> = vpc.cidr_block.iter().map(String::as_str).collect();
-    let more = vpc.cidr_block_association_set.iter().filter(|one| one.cidr_block_state.is_associated());
+    let mut cidrs: Vec<&str> = vpc.cidr_block.iter().map(String::as_str).collect();
+    let associated = vpc.cidr_block_association_set.iter().filter(|one| one.cidr_block_state.is_associated());
     let ipv6 =
         vpc.ipv6_cidr_block_association_set.iter().filter(|one| one.ipv6_cidr_block_state.is_associated());
-    for cidr in more.map(|one| one.cidr_block.as_str()).chain(ipv6.map(|one| one.ipv6_cidr_block.as_str())) {
-        if !all.contains(&cidr) && !cidr.is_empty() {
-            all.push(cidr);
+    for cidr in
+        associated.map(|one| one.cidr_block.as_str()).chain(ipv6.map(|one| one.ipv6_cidr_block.as_str()))
+    {
+        if !cidrs.contains(&cidr) && !cidr.is_empty() {
+            cidrs.push(cidr);
         }
     }
-    all
+    cidrs
 }
 
 /// Returns the hostname options as an inline table, or `None` if they are the defaults.
 pub(super) fn hostname_options(options: &PrivateDnsNameOptions) -> Option<String> {
-    let hostname_type = options.hostname_type.as_deref().filter(|word| *word != "ip-name");
+    let hostname_type = options.hostname_type.as_deref().filter(|value| *value != "ip-name");
     if hostname_type.is_none() && !options.a_record && !options.aaaa_record {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The script that makes the calls, against a stand-in of the AWS CLI.
+//! `tools/aws-export.sh` with a fake AWS CLI.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use super::common::process::{stderr, stdout};
-use super::imported;
+use super::import_valid;
 
-/// Answers as the AWS CLI does. One call may not be made, another one is refused when it is made again, and a third one leaves
-/// its pages to who asks.
-const AWS: &str = r#"#!/bin/sh
+/// A fake AWS CLI. One command lacks permission, one fails only when it is repeated to list ids, and one returns a page
+/// with a token.
+const FAKE_AWS_CLI: &str = r#"#!/bin/sh
 echo "$*" >> "$CALLS"
 case "$1 $2 $*" in
     "ec2 describe-vpcs "*--query*) printf 'vpc-a\tvpc-b\n' ;;
@@ -28,10 +28,10 @@ case "$1 $2 $*" in
 esac
 "#;
 
-/// Runs the script in a folder that has such a stand-in.
-fn export(dir: &Path, arguments: &[&str]) -> Output {
+/// Runs the script with the fake AWS CLI, which is written to `dir`.
+fn run_script(dir: &Path, arguments: &[&str]) -> Output {
     let aws = dir.join("aws");
-    fs::write(&aws, AWS).unwrap();
+    fs::write(&aws, FAKE_AWS_CLI).unwrap();
     fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
     let mut script = Command::new("sh");
@@ -39,36 +39,36 @@ fn export(dir: &Path, arguments: &[&str]) -> Output {
     script.env("PATH", path).env("CALLS", dir.join("calls")).output().unwrap()
 }
 
-/// The script that makes the calls makes none that changes something.
 #[test]
-fn the_export_script_only_reads() {
+fn all_commands_are_read_only() {
     let output =
         Command::new("sh").args(["tools/aws-export.sh", "--dry-run", "eu-west-1", "DIR"]).output().unwrap();
     let calls = stdout(&output);
     assert!(output.status.success() && calls.lines().count() > 40, "{calls}{}", stderr(&output));
     for call in calls.lines() {
-        let words: Vec<&str> = call.split(' ').collect();
-        assert_eq!(words[0], "aws", "{call}");
-        let reads = ["describe-", "get-", "list-", "search-"];
-        assert!(reads.iter().any(|verb| words[2].starts_with(verb)), "{call}");
+        let arguments: Vec<&str> = call.split(' ').collect();
+        assert_eq!(arguments[0], "aws", "{call}");
+        let read_verbs = ["describe-", "get-", "list-", "search-"];
+        assert!(read_verbs.iter().any(|verb| arguments[2].starts_with(verb)), "{call}");
         assert!(call.contains("--region eu-west-1 --output json > DIR/"), "{call}");
     }
 }
 
 #[test]
-fn a_call_that_may_not_be_made_loses_no_other() {
+fn failed_commands_are_skipped() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("made for this");
-    let arguments = ["--profile", "one with spaces", "eu-west-1", folder.to_str().unwrap()];
-    let output = export(dir.path(), &arguments);
-    let told = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("left out: aws ec2 describe-nat-gateways\n"), "{told}");
-    assert!(
-        told.contains("left out: aws ec2 describe-transit-gateway-route-tables, for what hangs on each"),
-        "{told}"
-    );
-    assert!(told.ends_with("2 calls left out\n"), "{told}");
+    let directory = dir.path().join("export directory");
+    let arguments = ["--profile", "profile with spaces", "eu-west-1", directory.to_str().unwrap()];
+    let output = run_script(dir.path(), &arguments);
+    let errors = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    for message in [
+        "skipped: aws ec2 describe-nat-gateways\n",
+        "skipped: aws ec2 describe-transit-gateway-route-tables, and all commands that require its ids\n",
+    ] {
+        assert!(errors.contains(message), "{errors}");
+    }
+    assert!(errors.ends_with("skipped 2 commands\n"), "{errors}");
     let calls = fs::read_to_string(dir.path().join("calls")).unwrap();
     for call in [
         "describe-vpc-endpoint-services --service-names com.amazonaws.eu-west-1.sqs --region",
@@ -77,18 +77,18 @@ fn a_call_that_may_not_be_made_loses_no_other() {
     ] {
         assert!(calls.contains(call), "{call} is not in\n{calls}");
     }
-    let imported = imported(&folder);
+    let imported = import_valid(&directory);
     assert_eq!(imported.report.read["Vpcs"].converted, 2);
-    assert!(!folder.join("eu-west-1/describe-nat-gateways.json").exists());
+    assert!(!directory.join("eu-west-1/describe-nat-gateways.json").exists());
 }
 
 #[test]
-fn what_is_said_wrongly_makes_no_call() {
+fn invalid_arguments_run_no_command() {
     let dir = tempfile::tempdir().unwrap();
     for arguments in
         [&["aws", "eu-west-1"][..], &["eu-west-1"], &["--profile"], &["--all", "eu-west-1", "aws"]]
     {
-        assert_eq!(export(dir.path(), arguments).status.code(), Some(2), "{arguments:?}");
+        assert_eq!(run_script(dir.path(), arguments).status.code(), Some(2), "{arguments:?}");
     }
     assert!(!dir.path().join("calls").exists());
 }
