@@ -29,7 +29,7 @@ fn compare(dir: &Path, before: &str, after: &str, more: &[&str]) -> Output {
 
 #[test]
 fn equal_networks_differ_in_nothing() {
-    let output = changed(&[("# No way out at all.", "# No way out.")]);
+    let output = changed(&[("# No egress path.", "# No path.")]);
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(stdout(&output));
 }

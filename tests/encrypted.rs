@@ -595,9 +595,9 @@ fn configuration_errors_are_reported_at_their_location() {
     let pem = |certificate: &str, key: &str| format!("certificate = \"{certificate}\"\nkey = \"{key}\"\n");
     let good = pem("one.cert.pem", "one.key.pem");
     let cases = [
-        (format!("transports = [\"dot\", \"tcp\"]\n{good}"), ":2:11: error[listener]", "mixes plain DNS"),
-        (format!("transports = [\"dot\", \"doh\"]\n{good}"), ":2:11: error[listener]", "mixes plain DNS"),
-        ("transports = [\"dot\"]\n".to_owned(), ":2:11: error[missing-key]", "has no `certificate`"),
+        (format!("transports = [\"dot\", \"tcp\"]\n{good}"), ":2:11: error[listener]", "combines plain DNS"),
+        (format!("transports = [\"dot\", \"doh\"]\n{good}"), ":2:11: error[listener]", "combines plain DNS"),
+        ("transports = [\"dot\"]\n".to_owned(), ":2:11: error[missing-key]", "missing key `certificate`"),
         (
             format!("transports = [\"tcp\"]\n{good}"),
             ":4:15: error[listener]",
@@ -611,7 +611,7 @@ fn configuration_errors_are_reported_at_their_location() {
         (
             format!("transports = [\"doh\"]\npath = \"dns-query\"\n{good}"),
             ":4:8: error[listener]",
-            "is no path of a URL",
+            "invalid URL path",
         ),
         (
             format!("transports = [\"doh\"]\n{}", pem("one.cert.pem", "none.pem")),
