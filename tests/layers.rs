@@ -1,11 +1,11 @@
-//! The floors of the house: a module uses the floors below it, never one above or beside it, and what
-//! belongs to one floor is named on that floor alone.
+//! The layers of the crate: a module uses only modules of lower layers, and each library or API is used only by the
+//! modules that own it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Ground floor first. Modules in one row are neighbours and do not use each other.
-const FLOORS: &[&[&str]] = &[
+/// The layers, from the lowest. Modules of the same layer do not use each other.
+const LAYERS: &[&[&str]] = &[
     &["dns", "net", "aws"],
     &["config"],
     &["import"],
@@ -18,9 +18,9 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// What is named only where it belongs: the word in code, and the paths that may hold it.
+/// Text in code, and the paths in which it may occur.
 const OWNERS: &[(&str, &[&str])] = &[
-    // It serves in tests alone: docs/design/0008.
+    // Used only in tests: docs/design/0008.
     ("hickory_server", &[]),
     ("rustls", &["src/serve/"]),
     ("hyper", &["src/serve/doh", "src/admin/server.rs"]),
@@ -54,7 +54,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("println!", &[]),
     ("print!", &[]),
     ("anstream", &["src/cli/out.rs"]),
-    ("tokio::signal", &["src/daemon/life.rs"]),
+    ("tokio::signal", &["src/daemon/lifecycle.rs"]),
     ("sd_notify", &["src/daemon/systemd.rs"]),
     ("use notify", &["src/daemon/watch.rs"]),
     ("listenfd", &["src/serve/inherit.rs"]),
@@ -62,7 +62,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("amazonaws.com", &["src/aws/"]),
 ];
 
-/// What decisions are made without.
+/// Text that must not occur in decisions.
 const ABSENT_FROM_DECISIONS: &[&str] = &[
     "async ",
     ".await",
@@ -75,77 +75,76 @@ const ABSENT_FROM_DECISIONS: &[&str] = &[
 ];
 
 #[test]
-fn modules_use_only_floors_below() {
-    let mut upward = Vec::new();
+fn modules_use_only_lower_layers() {
+    let mut violations = Vec::new();
     for file in rust_files(Path::new("src")) {
         let home = module_of(&file);
-        let Some(here) = floor(&home) else { continue }; // lib.rs and main.rs see everything
+        let Some(here) = layer(&home) else { continue }; // lib.rs and main.rs use all modules.
         for (number, line) in code_lines(&file) {
             for used in crate_paths(&line) {
-                let below = floor(used).is_some_and(|there| there < here);
+                let below = layer(used).is_some_and(|there| there < here);
                 if used != home && !below {
-                    upward.push(format!("{}:{number}: `{home}` uses `{used}`", file.display()));
+                    violations.push(format!("{}:{number}: `{home}` uses `{used}`", file.display()));
                 }
             }
         }
     }
-    assert!(upward.is_empty(), "\n{}\n", upward.join("\n"));
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
 #[test]
-fn every_module_stands_on_a_floor() {
+fn every_module_stands_on_a_layer() {
     let lib = fs::read_to_string("src/lib.rs").unwrap();
     let declared = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    let homeless: Vec<&str> = declared.filter(|module| floor(module).is_none()).collect();
-    assert!(homeless.is_empty(), "on no floor: {homeless:?}");
+    let missing: Vec<&str> = declared.filter(|module| layer(module).is_none()).collect();
+    assert!(missing.is_empty(), "without a layer: {missing:?}");
 }
 
 #[test]
-fn what_belongs_to_a_floor_is_named_there_alone() {
-    let mut strays = Vec::new();
+fn libraries_are_used_only_by_their_owners() {
+    let mut violations = Vec::new();
     for file in rust_files(Path::new("src")) {
         let path = file.to_string_lossy().into_owned();
         if path.ends_with("tests.rs") {
             continue;
         }
         for (number, line) in code_lines(&file) {
-            for (word, homes) in OWNERS {
-                if line.contains(word) && !homes.iter().any(|home| path.starts_with(home)) {
-                    let home = if homes.is_empty() { "nobody".to_owned() } else { homes.join(", ") };
-                    strays.push(format!("{path}:{number}: `{word}` belongs to {home}"));
+            for (text, owners) in OWNERS {
+                if line.contains(text) && !owners.iter().any(|owner| path.starts_with(owner)) {
+                    let allowed = if owners.is_empty() { "tests".to_owned() } else { owners.join(", ") };
+                    violations.push(format!("{path}:{number}: `{text}` is allowed only in {allowed}"));
                 }
             }
         }
     }
-    assert!(strays.is_empty(), "\n{}\n", strays.join("\n"));
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
 #[test]
-fn decisions_wait_for_nothing_and_read_no_clock() {
-    let mut strays = Vec::new();
+fn decisions_neither_wait_nor_read_a_clock() {
+    let mut violations = Vec::new();
     for file in rust_files(Path::new("src/resolve")).into_iter().chain(rust_files(Path::new("src/world"))) {
-        // The one place where a generation replaces another drops the old one on a thread.
         for (number, line) in code_lines(&file) {
-            for word in ABSENT_FROM_DECISIONS {
-                let reads_zone_files = *word == "std::fs" && file.starts_with("src/world/compile");
-                if line.contains(word) && !reads_zone_files {
-                    strays.push(format!("{}:{number}: `{word}`", file.display()));
+            for text in ABSENT_FROM_DECISIONS {
+                let reads_zone_files = *text == "std::fs" && file.starts_with("src/world/compile");
+                if line.contains(text) && !reads_zone_files {
+                    violations.push(format!("{}:{number}: `{text}`", file.display()));
                 }
             }
         }
     }
-    assert!(strays.is_empty(), "\n{}\n", strays.join("\n"));
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
 #[test]
-fn the_check_sees_an_upward_use() {
+fn uses_of_higher_layers_are_detected() {
     assert_eq!(crate_paths("use crate::serve::Engine; // crate::x").collect::<Vec<_>>(), ["serve"]);
     assert_eq!(crate_paths("use crate::{dns, serve};").collect::<Vec<_>>(), [""]);
-    assert!(floor("").is_none());
+    assert!(layer("").is_none());
 }
 
-/// The module named right after each `crate::` on a line of code. A grouped `use crate::{…}` yields the
-/// empty name, which is on no floor: write one `use` a module.
+/// The module after each `crate::` in a line of code. A grouped `use crate::{…}` yields an empty name, which has no layer:
+/// write one `use` per module.
 fn crate_paths(line: &str) -> impl Iterator<Item = &str> {
     let code = line.split("//").next().unwrap_or("");
     code.split("crate::")
@@ -153,7 +152,7 @@ fn crate_paths(line: &str) -> impl Iterator<Item = &str> {
         .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
 }
 
-/// The lines of a file that are code: no comments, and nothing after its tests begin.
+/// The lines of code of a file, without comments and tests.
 fn code_lines(file: &Path) -> Vec<(usize, String)> {
     let text = fs::read_to_string(file).unwrap();
     text.lines()
@@ -164,8 +163,8 @@ fn code_lines(file: &Path) -> Vec<(usize, String)> {
         .collect()
 }
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|row| row.contains(&module))
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
 }
 
 fn module_of(file: &Path) -> String {
@@ -173,9 +172,9 @@ fn module_of(file: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(rust_files(&path));
