@@ -135,7 +135,7 @@ fn alerts_and_records_name_metrics_that_exist() {
 }
 
 #[test]
-fn every_difference_says_how_it_is_known_and_names_settings_that_exist() {
+fn every_difference_states_its_evidence_and_existing_settings() {
     let page = read(Path::new("docs/differences.md"));
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
@@ -143,9 +143,9 @@ fn every_difference_says_how_it_is_known_and_names_settings_that_exist() {
     let words: Vec<&str> = words.iter().map(|cells| cells[0].trim_matches('`')).collect();
     assert!(rows.len() > 50, "the rows were not found");
     let keys = Reference::new().paths();
-    for cells in rows.iter().filter(|cells| cells[0] != "behaviour") {
+    for cells in rows.iter().filter(|cells| cells[0] != "Behaviour") {
         let [behaviour, _, known, setting] = cells[..] else { panic!("{} cells: {cells:?}", cells.len()) };
-        assert!(words.iter().any(|word| known.starts_with(word)), "`{behaviour}` is known how: {known}");
+        assert!(words.iter().any(|word| known.starts_with(word)), "`{behaviour}`: unknown evidence `{known}`");
         let unknown: Vec<&str> = setting
             .split('`')
             .skip(1)
