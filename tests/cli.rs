@@ -68,7 +68,8 @@ fn explain_from_nowhere_names_the_places() {
     assert_eq!(output.status.code(), Some(1));
     let told = stderr(&output);
     assert!(
-        told.contains("`subnet-z` is neither a location nor an IP address") && told.contains("subnet-private-a"),
+        told.contains("`subnet-z` is neither a location nor an IP address")
+            && told.contains("subnet-private-a"),
         "{told}"
     );
 }

@@ -145,7 +145,10 @@ fn every_difference_states_its_evidence_and_existing_settings() {
     let keys = Reference::new().paths();
     for cells in rows.iter().filter(|cells| cells[0] != "Behaviour") {
         let [behaviour, _, known, setting] = cells[..] else { panic!("{} cells: {cells:?}", cells.len()) };
-        assert!(words.iter().any(|word| known.starts_with(word)), "`{behaviour}`: unknown evidence `{known}`");
+        assert!(
+            words.iter().any(|word| known.starts_with(word)),
+            "`{behaviour}`: unknown evidence `{known}`"
+        );
         let unknown: Vec<&str> = setting
             .split('`')
             .skip(1)

@@ -228,7 +228,11 @@ fn check(what: &str, reply: &Reply, flags: u16, edns: Opt, transport: Transport)
     let echoed: Vec<u16> =
         reply.options().into_iter().map(|(code, _)| code).filter(|code| *code != EDE).collect();
     assert_eq!(echoed, [0u16; 0], "{what}: none of {options:?} is echoed");
-    assert!(transport == Tcp || reply.raw.len() <= usize::from(payload), "{what}: {} octets", reply.raw.len());
+    assert!(
+        transport == Tcp || reply.raw.len() <= usize::from(payload),
+        "{what}: {} octets",
+        reply.raw.len()
+    );
 }
 
 #[test]
@@ -311,7 +315,11 @@ fn a_large_answer_is_limited_to_the_payload_size_and_complete_over_tcp() {
     for (edns, limit) in [(None, 512), (Some((0, 512, DO, NONE)), 512), (Some((0, 600, 0, NONE)), 600)] {
         let packet = packet(LARGE, A, RD, edns);
         let truncated = Reply::read(&exchange(&lab, &packet, Udp));
-        assert!(truncated.is_truncated() && truncated.raw.len() <= limit, "{edns:?}: {}", truncated.raw.len());
+        assert!(
+            truncated.is_truncated() && truncated.raw.len() <= limit,
+            "{edns:?}: {}",
+            truncated.raw.len()
+        );
         assert_eq!(truncated.has_opt(), edns.is_some());
         let complete = Reply::read(&exchange(&lab, &packet, Tcp));
         assert!(!complete.is_truncated());

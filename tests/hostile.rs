@@ -402,7 +402,8 @@ async fn clients_are_served_despite_idle_connections() {
     // Two addresses open as many connections as they can, and start a message that they never complete.
     for client in ["127.0.0.2", "127.0.0.3"] {
         for _ in 0..4 * PER_CLIENT {
-            let mut connection = connect(client, listener.address).await.expect("the operating system accepts the connection");
+            let mut connection =
+                connect(client, listener.address).await.expect("the operating system accepts the connection");
             // The listener may already have closed it.
             let _ = connection.write_all(&[0xff, 0xff, 0]).await;
             connections.push(connection);

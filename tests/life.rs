@@ -365,7 +365,8 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
     let head = &lab[..lab.find("[[vpc]]").unwrap()];
     for (n, text) in ["", "# all of it is gone\n", head].into_iter().enumerate() {
         fs::write(&file, text).unwrap();
-        let seen = served.wait_for("Keeping the previous configuration: the new configuration has no locations");
+        let seen =
+            served.wait_for("Keeping the previous configuration: the new configuration has no locations");
         assert!(seen.last().unwrap().contains("`plustwo reload`"), "{seen:?}");
         assert_eq!(answer(), [ip("10.0.1.20")]);
         assert_eq!(reloads(&served, "failed") as usize, n + 1);

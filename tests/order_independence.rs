@@ -24,7 +24,8 @@ async fn in_whatever_order_questions_come_each_is_answered_the_same() {
     let upstreams = Upstreams::start().await;
     for seed in 0..SEQUENCES {
         let mut below = random(seed);
-        let mut questions: Vec<ClientQuery> = (0..QUESTIONS).map(|_| ClientQuery::choose(&mut below)).collect();
+        let mut questions: Vec<ClientQuery> =
+            (0..QUESTIONS).map(|_| ClientQuery::choose(&mut below)).collect();
         // Some come again, so that what is cached is used; three times, for the packet cache.
         for _ in 0..QUESTIONS {
             questions.push(questions[below(QUESTIONS / 3)].clone());

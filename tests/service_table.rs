@@ -43,10 +43,7 @@ fn every_confirmed_row_has_exactly_its_private_names() {
         }
     }
     assert_eq!(names, 519, "private DNS names in their regions");
-    assert!(
-        siblings > 3_500 && public > 1_000,
-        "{siblings} siblings, {public} of them public names"
-    );
+    assert!(siblings > 3_500 && public > 1_000, "{siblings} siblings, {public} of them public names");
 }
 
 #[test]
@@ -102,7 +99,9 @@ fn hosts_of(service: &str, region: &Region) -> Vec<String> {
     hosts
         .filter(|host| {
             let found = facts.public_names.find(host);
-            found.is_some_and(|found| found.endpoint_services_from(region).iter().any(|other| other == service))
+            found.is_some_and(|found| {
+                found.endpoint_services_from(region).iter().any(|other| other == service)
+            })
         })
         .collect()
 }
@@ -236,7 +235,11 @@ impl Case {
         assert_eq!(outcome.source, Source::Endpoint, "{host} of {service}");
         assert_eq!(outcome.answer.rcode, rcode, "{host} of {service}");
         assert!(outcome.answer.answer.is_empty(), "{host} of {service}");
-        assert_eq!(outcome.answer.authority.len(), 1, "{host} of {service} has an SOA record in the negative answer");
+        assert_eq!(
+            outcome.answer.authority.len(),
+            1,
+            "{host} of {service} has an SOA record in the negative answer"
+        );
     }
 
     fn check_explanation(&self, host: &str) {

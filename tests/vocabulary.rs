@@ -57,8 +57,13 @@ fn user_facing_text_has_no_retired_phrase() {
         for (number, line) in text {
             for (phrase, replacement) in RETIRED {
                 if contains_words(&line, phrase) {
-                    writeln!(found, "{}:{number}: `{phrase}`: use {replacement}\n    {}", path.display(), line.trim())
-                        .expect("a string is writable");
+                    writeln!(
+                        found,
+                        "{}:{number}: `{phrase}`: use {replacement}\n    {}",
+                        path.display(),
+                        line.trim()
+                    )
+                    .expect("a string is writable");
                 }
             }
         }

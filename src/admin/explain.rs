@@ -42,7 +42,11 @@ pub async fn explain(
     }
 }
 
-async fn answer(engine: &Engine, client: IpAddr, parameters: &ExplainQuery) -> Result<serde_json::Value, String> {
+async fn answer(
+    engine: &Engine,
+    client: IpAddr,
+    parameters: &ExplainQuery,
+) -> Result<serde_json::Value, String> {
     let world = engine.live().load_full();
     let vantage = vantage(&world, &parameters.from, parameters.view.as_deref())?;
     match (&parameters.name, &parameters.address) {
@@ -60,7 +64,9 @@ async fn answer(engine: &Engine, client: IpAddr, parameters: &ExplainQuery) -> R
                 Inspection::NotQueried { upstream } => {
                     Explanation::not_queried(&world, vantage, &question, &upstream, considered)
                 }
-                Inspection::NoReply => return Err("no reply: the DNS support of the VPC is disabled".to_owned()),
+                Inspection::NoReply => {
+                    return Err("no reply: the DNS support of the VPC is disabled".to_owned());
+                }
             };
             Ok(words::value(&explained))
         }

@@ -159,7 +159,8 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
         Host::Named(host) => Some(host),
         Host::Absent => None,
         Host::Malformed => {
-            return (StatusCode::BAD_REQUEST, "A request must have exactly one Host header.\n").into_response();
+            return (StatusCode::BAD_REQUEST, "A request must have exactly one Host header.\n")
+                .into_response();
         }
     };
     if !is_safe && is_cross_site(request.headers(), host) {
@@ -168,7 +169,8 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
     }
     // A chunked body has no upper bound.
     if request.body().size_hint().upper().is_none_or(|octets| octets > MAX_BODY_OCTETS) {
-        let text = format!("The request body is longer than {MAX_BODY_OCTETS} octets; no resource uses a body.\n");
+        let text =
+            format!("The request body is longer than {MAX_BODY_OCTETS} octets; no resource uses a body.\n");
         return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], text).into_response();
     }
     let is_allowed = host.is_none_or(|host| hosts.allows(host));

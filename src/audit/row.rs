@@ -250,7 +250,8 @@ impl Row {
 
     /// Every address of the answer, in order.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut all: Vec<IpAddr> = self.paths.iter().flat_map(|path| path.addresses.iter().copied()).collect();
+        let mut all: Vec<IpAddr> =
+            self.paths.iter().flat_map(|path| path.addresses.iter().copied()).collect();
         all.sort_unstable();
         all
     }

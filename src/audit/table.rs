@@ -51,7 +51,9 @@ pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
         notes.push("No names: the configuration has no VPC, and therefore no region.");
     }
     if survey.uses_sealed_internet() {
-        notes.push("Nothing was sent: the sealed internet was used instead of the servers that would be queried.");
+        notes.push(
+            "Nothing was sent: the sealed internet was used instead of the servers that would be queried.",
+        );
     }
     if survey.is_unresolved() {
         notes.push("Nothing was sent: answers of the servers of forwarding rules are unknown.");

@@ -45,10 +45,8 @@ pub struct TableError {
     pub message: String,
 }
 
-static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::parse()
-        .unwrap_or_else(|e| panic!("tests verify the built-in tables: {e}"))
-});
+static BUILT_IN: LazyLock<Facts> =
+    LazyLock::new(|| Facts::parse().unwrap_or_else(|e| panic!("tests verify the built-in tables: {e}")));
 
 /// The region of global services (PrivateLink guide, "AWS services that integrate").
 pub(super) static GLOBAL_SERVICES_REGION: LazyLock<Region> =

@@ -233,16 +233,16 @@ fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
         column += cell.chars().count() + 1;
     }
     let count = cells.len();
-    let [region, charge, unit, usd, date, source]: [(usize, &str); 6] = cells
-        .try_into()
-        .map_err(|_| (1, format!("expected 6 columns separated by tabs, found {count}")))?;
+    let [region, charge, unit, usd, date, source]: [(usize, &str); 6] =
+        cells.try_into().map_err(|_| (1, format!("expected 6 columns separated by tabs, found {count}")))?;
     if region.1 != "*" {
-        Region::parse(region.1).map_err(|_| (region.0, format!("invalid region `{}`: expected a region or `*`", region.1)))?;
+        Region::parse(region.1)
+            .map_err(|_| (region.0, format!("invalid region `{}`: expected a region or `*`", region.1)))?;
     }
     let known = || Charge::ALL.iter().map(|charge| charge.as_str()).collect::<Vec<_>>().join(", ");
     let charge_named = Charge::ALL.iter().find(|known| known.as_str() == charge.1);
-    let charge =
-        *charge_named.ok_or_else(|| (charge.0, format!("unknown charge `{}`: expected one of {}", charge.1, known())))?;
+    let charge = *charge_named
+        .ok_or_else(|| (charge.0, format!("unknown charge `{}`: expected one of {}", charge.1, known())))?;
     let unit = match unit.1 {
         "hour" => PricingUnit::Hour,
         "gb" => PricingUnit::Gb,
@@ -315,7 +315,10 @@ mod tests {
         assert_eq!(error("us-east-1", "us"), "2:1: invalid region `us`: expected a region or `*`");
         assert_eq!(error("hour", "day"), "2:23: invalid unit `day`: expected hour or gb");
         assert_eq!(error("0.045", "-1"), "2:28: invalid price `-1`: expected US dollars, such as 0.045");
-        assert_eq!(error("2026-01-01", "2026-13-01"), "2:34: invalid date `2026-13-01`: expected a day such as 2026-09-25");
+        assert_eq!(
+            error("2026-01-01", "2026-13-01"),
+            "2:34: invalid date `2026-13-01`: expected a day such as 2026-09-25"
+        );
         assert!(error("nat-gateway", "nat").starts_with("2:11: unknown charge `nat`: expected one of "));
         assert_eq!(error("\t0.045", ""), "2:1: expected 6 columns separated by tabs, found 5");
         assert_eq!(error(valid, "prices"), "2:1: expected 6 columns separated by tabs, found 1");

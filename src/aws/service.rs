@@ -244,7 +244,8 @@ pub fn supports_cross_region(service_name: &str) -> bool {
         "route53",
     ];
     let labels: Vec<&str> = service_name.split('.').collect();
-    let suffix_labels: Vec<&str> = labels.iter().skip(2).filter(|l| Region::parse(l).is_err()).copied().collect();
+    let suffix_labels: Vec<&str> =
+        labels.iter().skip(2).filter(|l| Region::parse(l).is_err()).copied().collect();
     is_customer_service(service_name) || CROSS_REGION_ENABLED.contains(&suffix_labels.join(".").as_str())
 }
 
@@ -252,7 +253,8 @@ pub fn supports_cross_region(service_name: &str) -> bool {
 /// are cross-region endpoints (PrivateLink guide, as of 2025-12, which states this only for Route 53; the
 /// others are assumed to be the same).
 pub fn global_service_region(service_name: &str) -> Option<&'static Region> {
-    const WITH_HOME_REGION: [&str; 3] = ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
+    const WITH_HOME_REGION: [&str; 3] =
+        ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
     WITH_HOME_REGION.contains(&service_name).then_some(&GLOBAL_SERVICES_REGION)
 }
 

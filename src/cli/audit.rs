@@ -149,7 +149,10 @@ impl Audit {
             keywords.iter().find(|keyword| matches!(keyword, Keyword::Bundle(_))).copied()
         };
         if let Some(keyword) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
-            return Err(format!("`{}` is a verdict of bundles: select one with `--bundle`", keyword.as_str()));
+            return Err(format!(
+                "`{}` is a verdict of bundles: select one with `--bundle`",
+                keyword.as_str()
+            ));
         }
         match of_bundles(&self.only) {
             Some(keyword) => {

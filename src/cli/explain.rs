@@ -65,13 +65,10 @@ impl Explain {
         for name in self.all_names()? {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            match Explanation::of(
-                &world,
-                vantage,
-                &question,
-                QueryContext { now, random: self.random },
-            ) {
-                Some(described) if self.json => out::print_data(format_args!("{}\n", self.pretty(&json::value(&described))))?,
+            match Explanation::of(&world, vantage, &question, QueryContext { now, random: self.random }) {
+                Some(described) if self.json => {
+                    out::print_data(format_args!("{}\n", self.pretty(&json::value(&described))))?
+                }
                 Some(described) => out::print_line(ExplanationText(&described))?,
                 None => out::print_line(format_args!(
                     "{question}: no reply: the DNS support of the VPC is disabled"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 use super::{Exit, ExitCode, out};
-use crate::import::{self as importer, Imported, ImportOptions, is_region};
+use crate::import::{self as importer, ImportOptions, Imported, is_region};
 use crate::serve::tls;
 use crate::world::compile::compile;
 

@@ -444,10 +444,7 @@ mod tests {
         let found = errors(text);
         let positions: Vec<_> = found.iter().map(|(line, column, _)| (*line, *column)).collect();
         assert_eq!(positions, [(2, 3), (4, 17), (5, 3), (5, 3)], "{found:?}");
-        assert!(
-            found[2].2.contains("IP-based routing") && found[3].2.contains("missing `TTL`"),
-            "{found:?}"
-        );
+        assert!(found[2].2.contains("IP-based routing") && found[3].2.contains("missing `TTL`"), "{found:?}");
     }
 
     #[test]

@@ -211,7 +211,8 @@ const PORT_HELP: &str = "write a port between 1 and 65535, or omit it for the de
 
 impl ServerAddress {
     /// A description of valid strings, with its article, for the schema.
-    pub const EXPECTED: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
+    pub const EXPECTED: &'static str =
+        "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
 }
 
 impl FromStr for ServerAddress {

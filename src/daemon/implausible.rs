@@ -57,9 +57,8 @@ fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
         return Some(format!("VPC {vpc}, to which the listener {address} is bound, is not declared"));
     };
     let has_endpoint = new.inbound_endpoints.iter().any(|endpoint| endpoint.vpc == index);
-    (is_inbound && !has_endpoint).then(|| {
-        format!("VPC {vpc} has no inbound endpoint, but the listener {address} is bound to one")
-    })
+    (is_inbound && !has_endpoint)
+        .then(|| format!("VPC {vpc} has no inbound endpoint, but the listener {address} is bound to one"))
 }
 
 #[cfg(test)]
@@ -107,7 +106,10 @@ mod tests {
     /// The clauses of a change, each up to its first comma, colon or parenthesis.
     fn clauses(old: &str, new: &str) -> Vec<String> {
         let missing = missing(&world(old), &world(new));
-        missing.iter().map(|clause| clause.split([',', ':', '(']).next().unwrap_or_default().trim_end().to_owned()).collect()
+        missing
+            .iter()
+            .map(|clause| clause.split([',', ':', '(']).next().unwrap_or_default().trim_end().to_owned())
+            .collect()
     }
 
     #[test]
@@ -153,6 +155,9 @@ mod tests {
     #[test]
     fn all_of_several_objects_of_a_kind_do_not_go_at_once() {
         let old = vpc("a", true) + &zones(SEVERAL);
-        assert_eq!(clauses(&old, &vpc("a", true)), ["the new configuration has none of 3 private hosted zones"]);
+        assert_eq!(
+            clauses(&old, &vpc("a", true)),
+            ["the new configuration has none of 3 private hosted zones"]
+        );
     }
 }

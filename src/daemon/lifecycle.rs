@@ -113,7 +113,10 @@ impl Daemon {
         ready.store(false, Ordering::Release);
         let drained = async { while listeners.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!("Some queries were still in flight after {} s and receive no reply.", DRAIN.as_secs());
+            tracing::warn!(
+                "Some queries were still in flight after {} s and receive no reply.",
+                DRAIN.as_secs()
+            );
         }
         let _ = close_admin.send(true);
         let _ = tokio::time::timeout(DRAIN, admin).await;

@@ -165,8 +165,13 @@ impl Listeners {
 }
 
 /// Runs a UDP listener on the thread of its worker.
-async fn read_on<T>(workers: Workers, reader: usize, listener: UdpListener, engine: Arc<Engine>, stop_signal: T)
-where
+async fn read_on<T>(
+    workers: Workers,
+    reader: usize,
+    listener: UdpListener,
+    engine: Arc<Engine>,
+    stop_signal: T,
+) where
     T: Future<Output = ()> + Send + 'static,
 {
     let run = move |own| async move {

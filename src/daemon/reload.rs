@@ -200,7 +200,8 @@ impl ReloadWork {
             return (ReloadOutcome::Failed { errors: findings(Severity::Error) }, Some(files));
         };
         let mut missing = implausible::missing(&old, &world);
-        let emptied: BTreeSet<PathBuf> = emptied(&previously_nonempty).into_iter().chain(emptied_before).collect();
+        let emptied: BTreeSet<PathBuf> =
+            emptied(&previously_nonempty).into_iter().chain(emptied_before).collect();
         missing.extend(emptied.iter().map(|file| format!("{} is empty", file.display())));
         if !missing.is_empty() && world.hash != old.hash && cause == Cause::FileWatch {
             observer.record_reload(false);

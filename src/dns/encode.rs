@@ -299,12 +299,7 @@ fn write_set(
     // Owner names of equal length do not refer to one another: each is the same pointer to a name before the
     // set, or the root. If the data has no compressible names either, no record refers to another one.
     let is_rotatable = same_owners && !has_compressible_names(set.rtype);
-    layout.sets.push(RrSetLayout {
-        first,
-        records: usize::from(records),
-        end: writer.len(),
-        is_rotatable,
-    });
+    layout.sets.push(RrSetLayout { first, records: usize::from(records), end: writer.len(), is_rotatable });
     Some(records)
 }
 

@@ -196,9 +196,7 @@ pub fn from_octal_escapes(text: &str) -> Result<Cow<'_, str>, String> {
             let is_octal = escaped.len() == 3 && escaped.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
             let octet = is_octal.then(|| u8::from_str_radix(escaped, 8).ok()).flatten();
             let octet = octet.ok_or_else(|| {
-                format!(
-                    "invalid escape `\\{escaped}`: Route 53 uses three octal digits, from \\000 to \\377"
-                )
+                format!("invalid escape `\\{escaped}`: Route 53 uses three octal digits, from \\000 to \\377")
             })?;
             decimal.push_str(&format!("{octet:03}"));
         } else {

@@ -134,7 +134,8 @@ pub fn pad(out: &mut Vec<u8>, base: usize) {
     }
     let padded = unpadded.next_multiple_of(PADDING_BLOCK).min(MAX_MESSAGE);
     // Both fit in 16 bits, as the padded message does.
-    let (padding, data_length_with_padding) = ((padded - unpadded) as u16, (data_length + padded - length) as u16);
+    let (padding, data_length_with_padding) =
+        ((padded - unpadded) as u16, (data_length + padded - length) as u16);
     let length_at = base + length - data_length - 2;
     out[length_at..length_at + 2].copy_from_slice(&data_length_with_padding.to_be_bytes());
     out.extend_from_slice(&OptionCode::PADDING.to_be_bytes());

@@ -294,10 +294,7 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
             described("subnet-a", "172.17.1.1"),
             "rtb-firewall, the route table of nat-private, has no route to this address."
         );
-        assert!(
-            described("subnet-a", "198.51.100.80")
-                .starts_with("nat-private is a private NAT gateway")
-        );
+        assert!(described("subnet-a", "198.51.100.80").starts_with("nat-private is a private NAT gateway"));
         // The table that drops replies is named.
         assert_eq!(
             described("subnet-a", "10.1.4.9"),
@@ -311,7 +308,10 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
             described("subnet-a", "192.168.1.9"),
             "No return path: the site contains the source address itself, or has no link to it."
         );
-        assert!(described("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this Availability Zone"));
+        assert!(
+            described("subnet-c", "10.2.1.9")
+                .starts_with("tgw-1 has no attachment in this Availability Zone")
+        );
         assert_eq!(described("subnet-c", "192.168.1.9"), "");
     }
 

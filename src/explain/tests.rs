@@ -77,10 +77,16 @@ fn json_contains_the_selected_record_set_and_the_reason() {
 fn the_text_contains_the_selected_record_set_and_the_reason() {
     let line = |name: &str, random| {
         let text = text::ExplanationText(&described(name, random)).to_string();
-        text.lines().find(|line| line.contains("(weighted of") || line.contains("(geolocation of")).expect("a line about the record set").to_owned()
+        text.lines()
+            .find(|line| line.contains("(weighted of") || line.contains("(geolocation of"))
+            .expect("a line about the record set")
+            .to_owned()
     };
     let selected = line("app.corp.internal", 0);
-    assert!(selected.ends_with("blue (weighted of app.corp.internal. A): selected at random by weight 1 of 3"), "{selected}");
+    assert!(
+        selected.ends_with("blue (weighted of app.corp.internal. A): selected at random by weight 1 of 3"),
+        "{selected}"
+    );
     let unmatched = line("geo.corp.internal", 0);
     assert!(
         unmatched.contains("no record set (geolocation of geo.corp.internal. A): no location"),

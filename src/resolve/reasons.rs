@@ -143,8 +143,10 @@ impl<'w> Names<'w> {
             let label = query_name.first_label().unwrap_or_default();
             endpoint_names::endpoint_id_in_api_alias(label).is_some_and(|id| *id == *endpoint.id.as_bytes())
         };
-        let is_private_name = |query_name: &&Name| endpoint.private_names.iter().any(|name| covers(name, query_name));
-        let by_private_name = self.names.iter().filter(is_private_name).any(|query_name| !is_alias(query_name));
+        let is_private_name =
+            |query_name: &&Name| endpoint.private_names.iter().any(|name| covers(name, query_name));
+        let by_private_name =
+            self.names.iter().filter(is_private_name).any(|query_name| !is_alias(query_name));
         let is_execute_api = crate::aws::service::is_execute_api(&endpoint.service);
         (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
     }

@@ -344,7 +344,9 @@ impl fmt::Display for RoutingReason<'_> {
             Criterion::Values(returned, count) if returned == count => {
                 write!(f, "all {count} values")
             }
-            Criterion::Values(returned, count) => write!(f, "{returned} of {count} values, selected at random"),
+            Criterion::Values(returned, count) => {
+                write!(f, "{returned} of {count} values, selected at random")
+            }
             Criterion::Role(FailoverRole::Primary) => f.write_str("the primary record set"),
             Criterion::Role(FailoverRole::Secondary) => f.write_str("the secondary record set"),
             Criterion::SameRegion(region) => write!(f, "its region is that of the VPC, {region}"),
@@ -352,9 +354,9 @@ impl fmt::Display for RoutingReason<'_> {
             Criterion::Nearest(distance_km, bias) => {
                 write!(f, "the nearest, at {distance_km:.0} km with a bias of {bias}")
             }
-            Criterion::First => {
-                f.write_str("the location of the VPC's region is unknown; the first in the order of set identifiers")
-            }
+            Criterion::First => f.write_str(
+                "the location of the VPC's region is unknown; the first in the order of set identifiers",
+            ),
             Criterion::Location(location) => {
                 write!(f, "{location} is the most specific location of the VPC's region")
             }

@@ -170,7 +170,9 @@ impl Addresses<'_> {
         let contained = self.prefixes.iter().filter(|own| prefix.contains(*own)).count();
         if contained > 0 && contained == self.prefixes.len() {
             AccessDecision::Allowed
-        } else if contained > 0 || (!self.is_remainder && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
+        } else if contained > 0
+            || (!self.is_remainder && self.prefixes.iter().any(|own| overlaps(own, prefix)))
+        {
             AccessDecision::Unknown
         } else {
             AccessDecision::Denied

@@ -105,7 +105,12 @@ fn described(row: &Row, other: &Row) -> String {
 fn per_path(row: &Row) -> String {
     let described = row.paths.iter().map(|path| {
         let addresses: Vec<String> = path.addresses.iter().map(ToString::to_string).collect();
-        format!("{} by {} in {}", addresses.join(", "), describe_path(&path.path), path.destinations.join(", "))
+        format!(
+            "{} by {} in {}",
+            addresses.join(", "),
+            describe_path(&path.path),
+            path.destinations.join(", ")
+        )
     });
     described.collect::<Vec<_>>().join(" and ")
 }

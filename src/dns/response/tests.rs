@@ -118,8 +118,14 @@ fn unrelated_records_do_not_answer_the_question() {
     assert!(answers(&[]), "a denial without an SOA record");
     assert!(!answers(&[address(b"\x01b\xc0\x0e")]), "another owner");
     assert!(!answers(&[record(b"\xc0\x0c", RecordType::TXT, 60, b"\x01b")]), "another type");
-    assert!(!answers(&[record(b"\xc0\x0c", RecordType::DNAME, 60, b"\x01b\0")]), "a DNAME at the name itself");
-    assert!(!answers(&[record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything")]), "omitted from the answer, but present");
+    assert!(
+        !answers(&[record(b"\xc0\x0c", RecordType::DNAME, 60, b"\x01b\0")]),
+        "a DNAME at the name itself"
+    );
+    assert!(
+        !answers(&[record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything")]),
+        "omitted from the answer, but present"
+    );
     // An SOA record above the name makes it a negative answer.
     let soa = record(b"\xc0\x0e", RecordType::SOA, 60, &[&[0, 0][..], &[0; 20]].concat());
     let mut message = response_with(&[address(b"\x01b\xc0\x0e")]);

@@ -91,8 +91,7 @@ impl Walk<'_> {
                 AttachedTo::Vpc(..) => {
                     // Security groups of another VPC can be referenced if both attachments allow it.
                     let attachment = &gateway.attachments[number];
-                    let allowed =
-                        gateway.attachments[from].group_references.min(attachment.group_references);
+                    let allowed = gateway.attachments[from].group_references.min(attachment.group_references);
                     self.group_references = self.group_references.min(allowed);
                     return self.enter_by_attachment(attachment, zone);
                 }

@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout_at;
 
-use super::in_flight::{Delivery, QueryTable, ExchangeResult};
+use super::in_flight::{Delivery, ExchangeResult, QueryTable};
 use super::message::{Failure, OutgoingQuery};
 use super::tls::TlsDialer;
 use crate::observe::ServerMetrics;

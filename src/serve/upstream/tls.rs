@@ -81,7 +81,10 @@ impl ParsedFiles {
                 let mut roots = RootCertStore::empty();
                 for (index, certificate) in certificates.iter().enumerate() {
                     roots.add(certificate.clone()).map_err(|_| {
-                        InvalidPem::new(file, format!("contains a certificate that cannot be parsed (number {})", index + 1))
+                        InvalidPem::new(
+                            file,
+                            format!("contains a certificate that cannot be parsed (number {})", index + 1),
+                        )
                     })?;
                 }
                 Some((roots, certificates))

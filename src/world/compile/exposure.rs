@@ -141,7 +141,10 @@ mod tests {
                 (String::new(), "all clients but those on this host receive REFUSED"),
                 (client("127.0.0.0/8"), "all clients but those on this host receive REFUSED"),
                 (client("192.168.0.0/16"), "(192.168.0.0/16) may query, all others receive REFUSED"),
-                (client("0.0.0.0/0"), "every client in 0.0.0.0/0 may query, which makes this an open resolver"),
+                (
+                    client("0.0.0.0/0"),
+                    "every client in 0.0.0.0/0 may query, which makes this an open resolver",
+                ),
                 (client("128.0.0.0/1") + &client("192.168.0.0/16"), "an open resolver"),
                 (client("::/0"), "an open resolver"),
             ] {

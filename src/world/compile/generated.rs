@@ -51,7 +51,8 @@ impl Compiler<'_> {
                 self.claim(index, &apex, ClaimSource::Local, claim);
             }
         }
-        let groups: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
+        let groups: Vec<_> =
+            self.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
         for joined in groups.iter().filter(|joined| !joined.is_empty()) {
             self.common_reverse_domains(joined, &with_reverse, &mut made);
         }

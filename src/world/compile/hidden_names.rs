@@ -94,7 +94,10 @@ impl Compiler<'_> {
 
     /// Whether a zone answers a name in a view.
     fn answers(&self, view: ViewId, name: &Name, zone: Index<HostedZone>) -> bool {
-        self.claims.covering(view, name).next().is_some_and(|(_, scoped)| scoped.claim == Claim::HostedZone(zone))
+        self.claims
+            .covering(view, name)
+            .next()
+            .is_some_and(|(_, scoped)| scoped.claim == Claim::HostedZone(zone))
     }
 }
 

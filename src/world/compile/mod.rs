@@ -361,7 +361,9 @@ impl<'a> Compiler<'a> {
         let Some(written) = &self.config.ip_ranges else { return };
         let Some((path, text)) = self.named_file(written) else { return };
         match config::ip_ranges::read(&text) {
-            Ok(entries) => self.configured_ranges = Some(Box::new(IpRanges::from_entries(entries.into_iter()))),
+            Ok(entries) => {
+                self.configured_ranges = Some(Box::new(IpRanges::from_entries(entries.into_iter())))
+            }
             Err(error) => {
                 let place = format!("{}:{}:{}", path.display(), error.line, error.column);
                 let message = format!("{place}: invalid document of IP address ranges: {}", error.message);

@@ -237,8 +237,9 @@ impl Compiler<'_> {
         let taken = match kind {
             RuleKind::Delegate => self.vpcs[vpc].delegations.insert(domain.clone(), rule).is_some(),
             RuleKind::Forward | RuleKind::System => {
-                let is_rule =
-                    |scoped: ScopedClaim| matches!(scoped.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
+                let is_rule = |scoped: ScopedClaim| {
+                    matches!(scoped.claim, Claim::ForwardRule(_) | Claim::SystemRule(_))
+                };
                 self.claims.at(self.vpcs[vpc].inbound_view, &domain).any(is_rule)
             }
         };

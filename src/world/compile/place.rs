@@ -26,7 +26,11 @@ impl Compiler<'_> {
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
                 let other_family = whole.iter().filter(is_other).copied().collect();
-                self.places.add(&name, Some(vpc), place_with_other_family(kind, vec![cut], other_family, cuts));
+                self.places.add(
+                    &name,
+                    Some(vpc),
+                    place_with_other_family(kind, vec![cut], other_family, cuts),
+                );
             }
             let declared = interfaces.remove(&index).unwrap_or_default();
             let mut by_owner: HashMap<Interface, Vec<IpAddr>> = HashMap::new();

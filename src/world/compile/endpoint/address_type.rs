@@ -75,7 +75,8 @@ impl Compiler<'_> {
         };
         if !fits {
             let type_name = record_type_name(configured);
-            let wanted = if wants_both { "dualstack".to_owned() } else { format!("{type_name} or dualstack") };
+            let wanted =
+                if wants_both { "dualstack".to_owned() } else { format!("{type_name} or dualstack") };
             let message = format!(
                 "DnsRecordIpType {type_name} requires IpAddressType {wanted}, but that of `{}` is {}",
                 written.id,
