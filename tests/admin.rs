@@ -37,7 +37,7 @@ fn post(lab: &Lab, fields: &str) -> u16 {
 }
 
 #[test]
-fn a_name_of_a_stranger_reads_nothing_of_the_network() {
+fn requests_for_foreign_host_names_are_rejected() {
     let text = LAB.replace("[server]\n", "[server]\nadmin_hosts = [\"plustwo.monitoring.svc\"]\n");
     assert!(text.contains("admin_hosts"));
     let lab = Lab::start_with(&text);
@@ -74,7 +74,7 @@ fn a_name_of_a_stranger_reads_nothing_of_the_network() {
 }
 
 #[test]
-fn health_is_answered_to_every_name_and_tells_nothing_else() {
+fn health_is_available_for_every_host_name() {
     let text = LAB.to_owned()
         + "\n[[vpc]]\nid = \"vpc-out\"\nregion = \"ap-northeast-1\"\ncidr = [\"10.9.0.0/16\"]\n\
            subnet = [{ id = \"subnet-out\", cidr = \"10.9.1.0/24\", availability_zone = \"ap-northeast-1a\", \
@@ -91,7 +91,7 @@ fn health_is_answered_to_every_name_and_tells_nothing_else() {
 }
 
 #[test]
-fn a_page_of_another_site_does_not_reload() {
+fn cross_site_requests_do_not_reload() {
     let lab = Lab::start_with(LAB);
     let host = "Host: 127.0.0.1:9530\r\n";
     for fields in [
@@ -111,7 +111,7 @@ fn a_page_of_another_site_does_not_reload() {
 }
 
 #[test]
-fn a_request_has_bounds() {
+fn requests_are_limited() {
     let lab = Lab::start_with(LAB);
     let long = format!("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX: {}\r\n\r\n", "x".repeat(64 << 10));
     assert_eq!(send(&lab, &long).0, 431);

@@ -90,7 +90,7 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 }
 
 #[test]
-fn an_endpoint_in_the_wrong_table_shows_in_one_row_of_two() {
+fn an_endpoint_in_the_wrong_route_table_differs_between_locations() {
     let dir = tempfile::tempdir().unwrap();
     let config = write(dir.path(), "wrong-table.toml", ASSOCIATED_WITH_THE_WRONG_TABLE);
     let names = write(dir.path(), "names", "s3.us-east-1.amazonaws.com\n");
@@ -110,7 +110,7 @@ fn an_endpoint_in_the_wrong_table_shows_in_one_row_of_two() {
 }
 
 #[test]
-fn a_spoke_sees_what_is_shared_and_is_told_what_is_not() {
+fn a_spoke_uses_shared_zones_and_receives_suggestions_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let config = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
     let names = write(dir.path(), "names", LOOKED_UP);
@@ -130,12 +130,12 @@ fn a_spoke_sees_what_is_shared_and_is_told_what_is_not() {
 }
 
 #[test]
-fn the_lab_is_counted_from_every_place() {
+fn the_summary_of_the_lab_covers_all_locations() {
     insta::assert_snapshot!(stdout(&plustwo(&["audit", "--summary"])));
 }
 
 #[test]
-fn a_bundle_has_one_verdict_and_names_what_spoils_it() {
+fn a_bundle_verdict_names_the_rows_that_prevent_a_better_one() {
     let mut text = stdout(&plustwo(&["audit", "--bundle", "ecr-pull", "--bundle", "ssm"]));
     text += "\n# list\n";
     text += &stdout(&plustwo(&["audit", "--bundle", "list"]));
@@ -149,7 +149,7 @@ fn a_bundle_has_one_verdict_and_names_what_spoils_it() {
 }
 
 #[test]
-fn a_program_reads_json() {
+fn json_has_a_stable_structure() {
     let output =
         plustwo(&["audit", "--bundle", "ecr-pull", "--from", "subnet-private-c", "--format", "json"]);
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -157,7 +157,7 @@ fn a_program_reads_json() {
 }
 
 #[test]
-fn a_spreadsheet_reads_csv() {
+fn csv_has_one_line_per_name_and_path() {
     let output = plustwo(&[
         "audit", "--bundle", "ecr-pull", "--from", "10.0.2.7", "--type", "both", "--format", "csv",
     ]);
@@ -165,7 +165,7 @@ fn a_spreadsheet_reads_csv() {
 }
 
 #[test]
-fn rows_are_chosen_by_the_words_that_they_have() {
+fn rows_are_selected_by_keywords() {
     let output = plustwo(&[
         "audit",
         "--from",
@@ -178,7 +178,7 @@ fn rows_are_chosen_by_the_words_that_they_have() {
 
 /// An instance with a public address has another way out than its subnet: it is told by its address.
 #[test]
-fn a_place_that_is_cut_out_of_another_is_told_by_its_address() {
+fn a_location_within_another_is_shown_by_its_address() {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     let config = write(
@@ -195,7 +195,7 @@ fn a_place_that_is_cut_out_of_another_is_told_by_its_address() {
 }
 
 #[test]
-fn prices_are_the_users_where_there_are_some() {
+fn a_table_of_prices_replaces_the_built_in_one() {
     let dir = tempfile::tempdir().unwrap();
     let row = "ap-northeast-1\tnat-gateway\tgb\t0.031\t2026-11-01\tour contract\n";
     let prices = write(dir.path(), "prices.tsv", row);
@@ -212,7 +212,7 @@ fn prices_are_the_users_where_there_are_some() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_and_ends_with_2() {
+fn invalid_arguments_are_reported_with_status_2() {
     let dir = tempfile::tempdir().unwrap();
     let names = write(dir.path(), "names", "good.example\nbad..example\n");
     let mut described = String::new();
@@ -243,7 +243,7 @@ fn what_cannot_be_done_is_told_and_ends_with_2() {
 }
 
 #[test]
-fn what_would_be_asked_of_others_is_said() {
+fn queries_that_would_be_forwarded_are_noted() {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     let config = write(
@@ -261,7 +261,7 @@ fn what_would_be_asked_of_others_is_said() {
 
 /// A row says what `explain` says of the same name from the same place.
 #[test]
-fn an_audit_says_what_explain_says() {
+fn audit_and_explain_agree() {
     let dir = tempfile::tempdir().unwrap();
     let hub = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
     let names = write(dir.path(), "names", LOOKED_UP);
@@ -310,7 +310,7 @@ fn an_audit_says_what_explain_says() {
 
 /// A peering connection costs nothing; traffic through it into another zone does.
 #[test]
-fn what_is_paid_adds_up_along_the_way() {
+fn charges_accumulate_along_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let config = write(
         dir.path(),
@@ -386,7 +386,7 @@ fn paid(network: &str, from: &str, names: &[(&str, &str)]) -> String {
 
 /// Inside a VPC only what is no endpoint's pays for another zone.
 #[test]
-fn another_zone_of_the_same_vpc_is_paid_for() {
+fn cross_zone_traffic_within_a_vpc_is_charged() {
     let network = r#"
 [[vpc]]
 id = "vpc-1"
@@ -411,7 +411,7 @@ endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-e
 /// Behind a transit gateway a site is reached by a connection that is paid for, too; what a site sends on by its own uplink
 /// is the site's to pay.
 #[test]
-fn a_site_behind_a_transit_gateway_is_reached_by_a_connection() {
+fn a_site_behind_a_transit_gateway_uses_a_private_connection() {
     let network = r#"
 [[vpc]]
 id = "vpc-1"
@@ -447,7 +447,7 @@ links = [{ target = "tgw-1" }]
 
 /// China's regions are reached over the internet.
 #[test]
-fn china_is_paid_for_as_the_internet_is() {
+fn traffic_to_china_is_charged_like_internet_traffic() {
     let network = r#"
 [[vpc]]
 id = "vpc-1"
@@ -467,7 +467,7 @@ route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "0.0.0.0/0
 
 /// Who asks nothing is told why, and is no failure.
 #[test]
-fn a_network_without_places_says_so() {
+fn a_network_without_locations_is_noted() {
     let dir = tempfile::tempdir().unwrap();
     let empty = write(dir.path(), "empty.toml", "");
     let site = write(dir.path(), "site.toml", "[[site]]\nid = \"site-1\"\ncidr = [\"10.0.0.0/8\"]\n");
@@ -518,7 +518,7 @@ route_table = [{ id = "rtb-1", main = true }]
 
 /// An address of DNS64 is no public one, and leads to the internet all the same: by a NAT gateway with its public address.
 #[test]
-fn what_dns64_makes_of_a_public_address_is_public() {
+fn a_synthesised_public_address_is_public() {
     let dir = tempfile::tempdir().unwrap();
     let network = r#"
 [[vpc]]

@@ -10,12 +10,12 @@ use common::process::{DaemonProcess, PLUSTWO, lab_file, plustwo, stderr, stdout}
 use common::{Client, Lab};
 
 #[test]
-fn help_tells_the_verbs() {
+fn help_lists_the_commands() {
     insta::assert_snapshot!(stdout(&plustwo(&["--help"])));
 }
 
 #[test]
-fn explain_tells_a_person() {
+fn explain_prints_text() {
     let mut text = String::new();
     for (name, from) in [
         ("ec2.ap-northeast-1.amazonaws.com", "subnet-isolated-a"),
@@ -34,14 +34,14 @@ fn explain_tells_a_person() {
 }
 
 #[test]
-fn explain_tells_a_program() {
+fn explain_prints_json() {
     let output = plustwo(&["explain", "topics.corp.internal", "--from", "10.0.1.7", "--json"]);
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     insta::assert_json_snapshot!(value);
 }
 
 #[test]
-fn explain_takes_many_names() {
+fn explain_accepts_many_names() {
     let dir = tempfile::tempdir().unwrap();
     let names = dir.path().join("names");
     fs::write(&names, "# two\nsns.ap-northeast-1.amazonaws.com\n\ndb.corp.internal\n").unwrap();
@@ -53,7 +53,7 @@ fn explain_takes_many_names() {
 }
 
 #[test]
-fn an_ipv4_address_inside_an_ipv6_one_is_what_is_meant() {
+fn an_ipv4_mapped_address_is_treated_as_ipv4() {
     let told = ["52.219.195.254", "::ffff:52.219.195.254"].map(|address| {
         let output = plustwo(&["explain", "--address", address, "--from", "subnet-private-a"]);
         assert_eq!(output.status.code(), Some(0));
@@ -63,7 +63,7 @@ fn an_ipv4_address_inside_an_ipv6_one_is_what_is_meant() {
 }
 
 #[test]
-fn explain_from_nowhere_names_the_places() {
+fn explain_from_an_unknown_location_lists_the_locations() {
     let output = plustwo(&["explain", "a.example", "--from", "subnet-z"]);
     assert_eq!(output.status.code(), Some(1));
     let told = stderr(&output);
@@ -92,7 +92,7 @@ const PRINTING: &[&[&str]] = &[
 
 #[cfg(target_os = "linux")]
 #[test]
-fn output_that_cannot_be_written_is_told() {
+fn output_errors_are_reported() {
     for arguments in PRINTING {
         let full = fs::File::create("/dev/full").unwrap();
         let output = Command::new(PLUSTWO).args(*arguments).stdout(full).output().unwrap();
@@ -108,7 +108,7 @@ fn output_that_cannot_be_written_is_told() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_report_that_cannot_be_written_shows_in_the_exit_code() {
+fn an_unwritable_report_sets_the_exit_status() {
     let full = fs::File::create("/dev/full").unwrap();
     let mut import = Command::new(PLUSTWO);
     import.args(["import", "aws", "tests/import/lab", "--report", "json"]).stderr(full);
@@ -116,7 +116,7 @@ fn a_report_that_cannot_be_written_shows_in_the_exit_code() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_trouble() {
+fn a_closed_pipe_is_not_an_error() {
     for arguments in PRINTING {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -126,7 +126,7 @@ fn a_reader_that_went_away_is_no_trouble() {
 }
 
 #[test]
-fn check_is_clean_for_the_lab_and_every_example() {
+fn check_passes_for_the_lab_and_all_examples() {
     let mut seen = 0;
     for entry in fs::read_dir("config").unwrap() {
         let path = entry.unwrap().path();
@@ -140,7 +140,7 @@ fn check_is_clean_for_the_lab_and_every_example() {
 }
 
 #[test]
-fn check_tells_an_expectation_that_is_not_met() {
+fn check_reports_unmet_expectations() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lab.toml");
     let lab = fs::read_to_string("config/lab.toml").unwrap();
@@ -153,8 +153,8 @@ fn check_tells_an_expectation_that_is_not_met() {
 }
 
 #[test]
-fn check_of_a_wrong_file_is_trouble() {
-    let output = plustwo(&["check", "--config", "tests/mistakes/many.toml"]);
+fn check_of_an_invalid_file_fails() {
+    let output = plustwo(&["check", "--config", "tests/config_errors/many.toml"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error[unknown-key]"));
     assert_eq!(plustwo(&["check", "--config", "no/such/file.toml"]).status.code(), Some(2));
@@ -176,7 +176,7 @@ fn healthcheck_follows_the_daemon() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
+fn a_port_in_use_is_reported_with_its_address_and_a_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -198,7 +198,7 @@ fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
 }
 
 #[test]
-fn a_reload_changes_answers_and_a_bad_file_keeps_the_old_world() {
+fn a_reload_changes_answers_and_an_invalid_file_keeps_the_previous_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_file(dir.path(), "127.0.0.1:0", "127.0.0.1:0");
     let mut served = DaemonProcess::start(&file);

@@ -21,8 +21,8 @@ fn report(text: &str) -> String {
 }
 
 #[test]
-fn many_mistakes_are_told_in_one_run() {
-    let text = include_str!("mistakes/many.toml");
+fn many_errors_are_reported_in_one_run() {
+    let text = include_str!("config_errors/many.toml");
     let (loaded, world) = load(text);
     assert!(world.is_none());
     assert!(loaded.report.error_count() >= 20, "{}", loaded.report.summary());
@@ -30,17 +30,17 @@ fn many_mistakes_are_told_in_one_run() {
 }
 
 #[test]
-fn references_and_addresses_that_do_not_fit_are_told_together() {
-    insta::assert_snapshot!(report(include_str!("mistakes/references.toml")));
+fn inconsistent_references_and_addresses_are_reported_together() {
+    insta::assert_snapshot!(report(include_str!("config_errors/references.toml")));
 }
 
 #[test]
-fn what_awss_api_refuses_is_refused_in_its_words() {
-    insta::assert_snapshot!(report(include_str!("mistakes/refused.toml")));
+fn configurations_that_aws_rejects_are_rejected_with_its_messages() {
+    insta::assert_snapshot!(report(include_str!("config_errors/rejected.toml")));
 }
 
 #[test]
-fn what_was_written_is_told_whole_and_on_one_line() {
+fn quoted_values_are_complete_and_on_one_line() {
     let text = "[[vpc]]\nid = \"vpc-a\\nb\"\nregion = \"us-east-1\"\ncidr = [\"10.0.\\t0.0/16\"]\n";
     let (loaded, _) = load(text);
     let told: Vec<String> = loaded.report.sorted().iter().map(|d| d.headline(&loaded.sources)).collect();
@@ -54,7 +54,7 @@ fn what_was_written_is_told_whole_and_on_one_line() {
 }
 
 #[test]
-fn one_broken_table_brings_no_second_mistake_of_those_that_name_it() {
+fn a_reference_to_an_invalid_table_is_not_a_second_error() {
     let text = r#"
 [[vpc]]
 id = "vpc-a"
@@ -70,7 +70,7 @@ vpcs = ["vpc-a"]
 }
 
 #[test]
-fn files_are_included_once_and_blamed_by_their_own_name() {
+fn files_are_included_once_and_errors_name_the_included_file() {
     let read = |path: &Path| match path.to_str() {
         Some("net/vpc.toml") => Ok("include = [\"../main.toml\"]\n[[vpc]]\nid = \"vpc-a\"\n".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
@@ -82,7 +82,7 @@ fn files_are_included_once_and_blamed_by_their_own_name() {
 }
 
 #[test]
-fn every_key_of_every_table_is_known_to_the_schema_and_no_other() {
+fn the_schema_has_exactly_the_keys_of_all_tables() {
     // One unknown key in each kind of table the lab has: each is told.
     let lab = config::BUILT_IN_LAB;
     let headers: std::collections::BTreeSet<&str> =
@@ -96,7 +96,7 @@ fn every_key_of_every_table_is_known_to_the_schema_and_no_other() {
 }
 
 #[test]
-fn the_schema_is_the_committed_one() {
+fn the_schema_matches_the_snapshot() {
     insta::assert_snapshot!("schema", config::json_schema());
 }
 
@@ -105,7 +105,7 @@ proptest! {
 
     /// Lines cut out, doubled or changed at random: there is a report, and a world if it has no errors.
     #[test]
-    fn compile_never_panics_on_a_damaged_lab(
+    fn compiling_a_damaged_lab_never_panics(
         edits in prop::collection::vec((0usize..400, 0usize..80, any::<u8>(), 0u8..4), 1..12),
     ) {
         let mut lines: Vec<Vec<u8>> = config::BUILT_IN_LAB.lines().map(|line| line.as_bytes().to_vec()).collect();
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_text_is_a_report_not_a_panic(text in "\\PC{0,200}") {
+    fn arbitrary_text_is_reported_without_a_panic(text in "\\PC{0,200}") {
         let (loaded, world) = load(&text);
         prop_assert_eq!(world.is_none(), loaded.report.has_errors());
     }
@@ -140,12 +140,12 @@ fn headlines(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_bad_server_is_reported_once_at_its_place() {
-    insta::assert_snapshot!(report(include_str!("mistakes/servers.toml")));
+fn each_invalid_server_is_reported_once_at_its_position() {
+    insta::assert_snapshot!(report(include_str!("config_errors/servers.toml")));
 }
 
 #[test]
-fn bad_servers_neither_hide_each_other_nor_bring_errors_of_good_ones() {
+fn invalid_servers_neither_hide_each_other_nor_affect_valid_ones() {
     for list in [
         // Different errors, equal errors, and elements of other kinds.
         r#""192.0.2.1", "192.0.2.0:0", "192.0.2.2", "0.0.0.0", "ff02::1""#,

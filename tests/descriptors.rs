@@ -66,7 +66,7 @@ fn names(count: usize) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn idle_connections_leave_room_for_forwarding_under_a_low_limit() {
+fn idle_connections_leave_descriptors_for_forwarding() {
     let names = names(200);
     let server = TestServer::start(Behaviour::Honest, &names);
     let dir = tempfile::tempdir().unwrap();

@@ -28,21 +28,21 @@ fn compare(dir: &Path, before: &str, after: &str, more: &[&str]) -> Output {
 }
 
 #[test]
-fn equal_networks_differ_in_nothing() {
+fn equal_networks_have_no_differences() {
     let output = changed(&[("# No egress path.", "# No path.")]);
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
-fn a_change_without_effect_on_any_name_is_told_and_is_no_difference() {
+fn a_change_without_effect_on_names_is_listed_but_not_a_difference() {
     let output = changed(&[("source = \"127.0.99.0/24\"", "source = \"127.0.98.0/24\"")]);
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
-fn a_route_moves_many_names_at_once_and_is_named() {
+fn a_changed_route_is_the_cause_for_many_names() {
     let nat = "routes = [\n  { destination = \"0.0.0.0/0\", target = \"nat-lab\" },\n  { destination = \"192";
     let output = changed(&[(nat, &nat.replace("nat-lab", "tgw-lab"))]);
     assert_eq!(output.status.code(), Some(1));
@@ -50,7 +50,7 @@ fn a_route_moves_many_names_at_once_and_is_named() {
 }
 
 #[test]
-fn private_dns_turned_off_is_told_by_the_endpoint() {
+fn disabled_private_dns_is_attributed_to_the_endpoint() {
     let sns = "service = \"com.amazonaws.ap-northeast-1.sns\"\nprivate_dns_enabled = true";
     let output = changed(&[(sns, &sns.replace("true", "false"))]);
     assert_eq!(output.status.code(), Some(1));
@@ -58,7 +58,7 @@ fn private_dns_turned_off_is_told_by_the_endpoint() {
 }
 
 #[test]
-fn records_ttls_and_security_groups_are_told_apart() {
+fn records_ttls_and_security_groups_are_distinguished() {
     let output = changed(&[
         (
             "type = \"A\", ttl = 60, values = [\"10.0.1.20\"]",
@@ -73,13 +73,13 @@ fn records_ttls_and_security_groups_are_told_apart() {
 }
 
 #[test]
-fn the_order_of_addresses_is_no_difference() {
+fn the_order_of_addresses_is_not_a_difference() {
     let output = changed(&[("\"10.0.1.30\", \"10.0.2.30\"", "\"10.0.2.30\", \"10.0.1.30\"")]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
 }
 
 #[test]
-fn a_place_of_one_network_alone_is_told() {
+fn a_location_in_only_one_network_is_listed() {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     let more = "\n[[site]]\nid = \"site-branch\"\ncidr = [\"192.168.20.0/24\"]\ninternet = true\n";
@@ -89,7 +89,7 @@ fn a_place_of_one_network_alone_is_told() {
 }
 
 #[test]
-fn names_of_ones_own_are_asked_too() {
+fn names_from_a_file_are_compared_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     let zone = |vpcs: &str| {
@@ -104,7 +104,7 @@ fn names_of_ones_own_are_asked_too() {
 }
 
 #[test]
-fn a_program_reads_json() {
+fn json_has_a_stable_structure() {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     let after = lab.replacen("values = [\"10.0.1.20\"]", "values = [\"10.0.1.21\"]", 1);
@@ -114,8 +114,8 @@ fn a_program_reads_json() {
 }
 
 #[test]
-fn a_wrong_configuration_is_trouble() {
-    let output = plustwo(&["diff", "config/lab.toml", "tests/mistakes/many.toml"]);
+fn an_invalid_configuration_is_an_error() {
+    let output = plustwo(&["diff", "config/lab.toml", "tests/config_errors/many.toml"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error[unknown-key]"));
     assert_eq!(plustwo(&["diff", "no/such/file", "config/lab.toml"]).status.code(), Some(2));
@@ -124,7 +124,7 @@ fn a_wrong_configuration_is_trouble() {
 
 /// Two addresses whose routes change places: the name has the same addresses and the same ways.
 #[test]
-fn addresses_that_change_ways_among_themselves_are_told_one_by_one() {
+fn addresses_that_exchange_paths_are_shown_individually() {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     let two = "\n[[public]]\nname = \"two.example.com\"\ntype = \"A\"\nvalues = [\"198.51.100.1\", \"203.0.113.1\"]\n";
@@ -169,7 +169,7 @@ values = ["10.1.1.10"]
 "#;
 
 #[test]
-fn a_way_back_that_is_gone_is_named() {
+fn a_lost_return_path_is_attributed_to_its_route() {
     let dir = tempfile::tempdir().unwrap();
     let after =
         PEERED.replace(r#"routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }]"#, "routes = []");
@@ -186,7 +186,7 @@ fn a_way_back_that_is_gone_is_named() {
 
 /// The names that AWS gives an endpoint are public, and are told by it wherever they are asked.
 #[test]
-fn an_endpoints_own_names_are_told_by_the_endpoint() {
+fn endpoint_specific_names_are_attributed_to_the_endpoint() {
     let dir = tempfile::tempdir().unwrap();
     let route = r#"route_table = [{ id = "rtb-near""#;
     let endpoint = r#"endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-east-1.kms", network_interfaces = [{ subnet = "subnet-near", address = "10.0.1.10" }] }]"#;
@@ -201,7 +201,7 @@ fn an_endpoints_own_names_are_told_by_the_endpoint() {
 
 /// The table of the subnet that an endpoint stands in has a say in replies alone.
 #[test]
-fn a_route_that_nothing_follows_is_no_cause() {
+fn an_unused_route_is_not_a_cause() {
     let dir = tempfile::tempdir().unwrap();
     let before = r#"
 [[vpc]]

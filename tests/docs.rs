@@ -29,7 +29,7 @@ const GENERATED: &str = "<!-- made from the schema; below this line nothing is w
 const COMPLETE: &str = "# complete";
 
 #[test]
-fn every_word_of_a_path_is_explained() {
+fn every_class_reach_and_reason_is_documented() {
     let page = read(Path::new("docs/paths.md"));
     let words = (Class::ALL.iter().map(|class| class.as_str()))
         .chain(Reach::ALL.iter().map(|reach| reach.as_str()))
@@ -39,7 +39,7 @@ fn every_word_of_a_path_is_explained() {
 }
 
 #[test]
-fn every_word_of_an_audit_is_explained() {
+fn every_keyword_of_an_audit_is_documented() {
     let page = read(Path::new("docs/audit.md"));
     let words = (Verdict::ALL.iter().map(|verdict| verdict.as_str()))
         .chain(BundleVerdict::ALL.iter().map(|verdict| verdict.as_str()))
@@ -53,7 +53,7 @@ fn every_word_of_an_audit_is_explained() {
 }
 
 #[test]
-fn every_diagnostic_code_has_its_example() {
+fn every_diagnostic_code_has_an_example() {
     let page = read(Path::new("docs/configuration.md"));
     let codes = diagnostic_codes();
     assert!(codes.len() > 20, "the list of codes was not found: {codes:?}");
@@ -65,7 +65,7 @@ fn every_diagnostic_code_has_its_example() {
 }
 
 #[test]
-fn every_key_of_the_configuration_is_described() {
+fn every_configuration_key_is_documented() {
     let reference = Reference::new();
     assert_eq!(reference.gaps(), Vec::<String>::new());
     let path = Path::new("docs/reference.md");
@@ -81,7 +81,7 @@ fn every_key_of_the_configuration_is_described() {
 
 /// What the reference says of a key that is not written is what the program does without it.
 #[test]
-fn every_default_in_the_reference_is_true() {
+fn every_default_in_the_reference_is_correct() {
     let reference = Reference::new();
     let [without, with] = [false, true].map(|with_defaults| {
         let text = reference.configuration(with_defaults).to_string();
@@ -94,7 +94,7 @@ fn every_default_in_the_reference_is_true() {
 }
 
 #[test]
-fn every_whole_configuration_in_the_manual_compiles() {
+fn every_complete_configuration_in_the_manual_compiles() {
     let mut compiled = 0;
     for page in files(Path::new("docs"), "md") {
         let text = read(&page);
@@ -120,7 +120,7 @@ fn every_shipped_configuration_compiles() {
 }
 
 #[test]
-fn alerts_and_records_name_metrics_that_exist() {
+fn alerts_and_recording_rules_use_existing_metrics() {
     let declared: String = files(Path::new("src/observe"), "rs").iter().map(|path| read(path)).collect();
     if !declared.contains("dns_requests_total") {
         return; // nothing is declared to compare with

@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_way_is_what_looking_at_everything_says(numbers in prop::collection::vec(any::<u32>(), 900)) {
+    fn paths_equal_those_of_an_exhaustive_search(numbers in prop::collection::vec(any::<u32>(), 900)) {
         let net = Net::drawn(&mut Dice::new(numbers));
         let text = net.toml();
         let world = compiled(&text);
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn addresses_of_one_place_fare_alike(numbers in prop::collection::vec(any::<u32>(), 900)) {
+    fn addresses_of_one_location_have_equal_paths(numbers in prop::collection::vec(any::<u32>(), 900)) {
         let net = Net::drawn(&mut Dice::new(numbers));
         let text = net.toml();
         let world = compiled(&text);
@@ -123,7 +123,7 @@ proptest! {
 /// What is written in one network cuts no place of another: VPCs that share addresses, as default VPCs do, would have as
 /// many places as subnets times rules. Where a peering connection joins two, each cuts the other's.
 #[test]
-fn networks_cut_only_their_own_places() {
+fn networks_split_only_their_own_locations() {
     let vpc = |name: &str, cidr: &str, source: &str| {
         format!(
             r#"

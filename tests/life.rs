@@ -43,7 +43,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 #[test]
-fn the_verb_reload_tells_what_came_of_it() {
+fn reload_command_reports_the_result() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
     let served = DaemonProcess::start(&file);
@@ -79,7 +79,7 @@ fn the_verb_reload_tells_what_came_of_it() {
 }
 
 #[test]
-fn a_post_reloads_and_answers_with_the_changes() {
+fn a_post_request_reloads_and_returns_the_changes() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
     let served = DaemonProcess::start(&file);
@@ -117,7 +117,7 @@ fn a_post_reloads_and_answers_with_the_changes() {
 }
 
 #[test]
-fn a_changed_file_is_noticed_however_it_is_written() {
+fn changed_files_are_detected_for_all_kinds_of_writes() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     // A zone file in a folder of its own.
@@ -190,7 +190,7 @@ impl Load {
 }
 
 #[test]
-fn reloads_under_load_lose_nothing_and_mix_nothing() {
+fn reloads_under_load_neither_lose_nor_mix_answers() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
     let lab = fs::read_to_string(&file).unwrap();
@@ -223,7 +223,7 @@ fn reloads_under_load_lose_nothing_and_mix_nothing() {
 }
 
 #[test]
-fn the_service_manager_is_told() {
+fn the_service_manager_is_notified() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
     let path = dir.path().join("notify");
@@ -288,7 +288,7 @@ fn sockets() -> (UdpSocket, TcpListener) {
 }
 
 #[test]
-fn a_restart_with_sockets_passed_in_loses_nothing() {
+fn a_restart_with_passed_sockets_loses_no_query() {
     use std::io::{Read, Write};
     let dir = tempfile::tempdir().unwrap();
     let (udp, tcp) = sockets();
@@ -316,7 +316,7 @@ fn a_restart_with_sockets_passed_in_loses_nothing() {
 }
 
 #[test]
-fn a_socket_that_no_listener_names_is_an_error() {
+fn a_passed_socket_without_a_listener_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let (udp, tcp) = sockets();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
@@ -329,7 +329,7 @@ fn a_socket_that_no_listener_names_is_an_error() {
 }
 
 #[test]
-fn a_lame_duck_answers_and_says_that_it_is_not_ready() {
+fn during_the_lame_duck_period_queries_are_answered_and_ready_fails() {
     let dir = tempfile::tempdir().unwrap();
     // Longer than any test waits: it is the second signal that ends it.
     let file = lab_with(dir.path(), "127.0.0.1:0", "lame_duck_s = 600");
@@ -353,7 +353,7 @@ fn reloads(served: &DaemonProcess, result: &str) -> u32 {
 }
 
 #[test]
-fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
+fn a_temporarily_empty_file_does_not_empty_the_network() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let lab = fs::read_to_string(&file).unwrap();
@@ -390,7 +390,7 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
 }
 
 #[test]
-fn sighup_applies_what_the_watch_does_not() {
+fn sighup_applies_changes_that_the_file_watch_rejects() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let mut served = DaemonProcess::start(&file);
@@ -403,7 +403,7 @@ fn sighup_applies_what_the_watch_does_not() {
 }
 
 #[test]
-fn an_included_file_that_is_empty_for_a_moment_is_not_applied() {
+fn a_temporarily_empty_included_file_is_not_applied() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let zones = dir.path().join("zones.toml");
@@ -427,7 +427,7 @@ fn an_included_file_that_is_empty_for_a_moment_is_not_applied() {
 }
 
 #[test]
-fn the_vpc_of_an_open_listener_does_not_go_by_itself() {
+fn the_vpc_of_an_open_listener_is_not_removed_by_the_file_watch() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let lab = fs::read_to_string(&file).unwrap();

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 #[tokio::test]
-async fn a_door_without_descriptors_serves_as_soon_as_there_are_some() {
+async fn a_listener_without_descriptors_serves_once_some_are_free() {
     let engine = lab::engine();
     let limits = TcpLimits {
         connections: 10,

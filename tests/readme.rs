@@ -13,7 +13,7 @@ const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- /table -->\n";
 
 #[test]
-fn the_readme_shows_what_dig_prints() {
+fn the_readme_matches_the_output_of_dig() {
     let lab = Lab::start();
     let text = fs::read_to_string("README.md").unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("the README has a table");
@@ -56,7 +56,7 @@ fn row(lab: &Lab, from: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_lab_is_served_to_every_place_the_readme_names() {
+fn the_lab_is_served_to_all_locations_of_the_readme() {
     let lab = Lab::start();
     for (third, place) in [
         (0, "subnet-private-a"),

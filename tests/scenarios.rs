@@ -1,7 +1,7 @@
 //! Scenarios: behaviour that a user could describe, told in Markdown and checked.
 //!
 //! Every `tests/scenarios/*.md` is a suite and every `##` heading in it a scenario. What is fenced is
-//! checked or used, and a fence that is neither is a mistake:
+//! checked or used, and a fence that is neither is a error:
 //!
 //! ```text
 //! toml config          the configuration; before the first heading it is shared, and a scenario's own
@@ -52,7 +52,7 @@ struct Difference {
 }
 
 #[test]
-fn every_scenario_holds() {
+fn all_scenarios_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -64,7 +64,7 @@ fn every_scenario_holds() {
         match judge(&path, &text) {
             Ok(differences) if update => std::fs::write(&path, rewritten(&text, &differences)).unwrap(),
             Ok(differences) => failures.extend(differences.into_iter().map(|difference| difference.message)),
-            Err(mistakes) => failures.extend(mistakes),
+            Err(errors) => failures.extend(errors),
         }
     }
     assert!(failures.is_empty(), "\n{}\n{} failures", failures.join("\n"), failures.len());
@@ -73,9 +73,9 @@ fn every_scenario_holds() {
 /// Checks a suite: what differs, or what stops the suite from being a check at all.
 fn judge(path: &Path, text: &str) -> Result<Vec<Difference>, Vec<String>> {
     let file = path.file_name().unwrap_or_default().display();
-    let (shared, scenarios) = parse(text).map_err(|mistake| vec![format!("{file}: {mistake}")])?;
+    let (shared, scenarios) = parse(text).map_err(|error| vec![format!("{file}: {error}")])?;
     let mut differences = Vec::new();
-    let mut mistakes = Vec::new();
+    let mut errors = Vec::new();
     for scenario in &scenarios {
         match scenario_differences(path, &shared, scenario) {
             Ok(found) => differences.extend(found.into_iter().map(|mut difference| {
@@ -83,10 +83,10 @@ fn judge(path: &Path, text: &str) -> Result<Vec<Difference>, Vec<String>> {
                 difference.message = format!("{place}\n{}", difference.message);
                 difference
             })),
-            Err(mistake) => mistakes.push(format!("{file}: {}: {mistake}", scenario.name)),
+            Err(error) => errors.push(format!("{file}: {}: {error}", scenario.name)),
         }
     }
-    if mistakes.is_empty() { Ok(differences) } else { Err(mistakes) }
+    if errors.is_empty() { Ok(differences) } else { Err(errors) }
 }
 
 /// The shared configuration and the scenarios of a suite.

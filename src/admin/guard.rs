@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_allowed_only_where_no_stranger_can_own_it() {
+    fn hosts_that_an_attacker_could_own_are_rejected() {
         let hosts = hosts();
         for allowed in [
             "127.0.0.1",
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_changes_something_comes_from_the_same_origin_or_from_no_page() {
+    fn state_changing_requests_must_be_same_origin() {
         let headers = |fields: &[(&'static str, &str)]| {
             fields.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
         };

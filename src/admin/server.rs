@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_its_response_is_cut_off() {
+    async fn a_client_that_does_not_read_its_response_is_disconnected() {
         let (address, _, _stop) = start(short()).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_more_than_there_may_be_takes_the_place_of_the_one_idle_longest() {
+    async fn a_connection_beyond_the_limit_replaces_the_one_idle_longest() {
         let bounds = ServerLimits { connections: 2, header: Duration::from_secs(600), ..short() };
         let (address, observer, _stop) = start(bounds).await;
         let mut first = TcpStream::connect(address).await.unwrap();
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn idle_connections_do_not_delay_the_end() {
+    async fn idle_connections_do_not_delay_shutdown() {
         let bounds =
             ServerLimits { header: Duration::from_secs(600), response: Duration::from_secs(600), ..short() };
         let (address, _, stop) = start(bounds).await;

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_quoted_where_they_must_be() {
+    fn cells_are_quoted_if_necessary() {
         let cells = ["a b", "a,b", "quote \"so\"", "two\nlines", ""].map(str::to_owned);
         assert_eq!(line(&cells), "a b,\"a,b\",\"quote \"\"so\"\"\",\"two\nlines\",\r\n");
     }

@@ -184,7 +184,7 @@ impl Row {
                 .map(|set| (set.owner.clone(), set.rtype, set.ttl))
                 .collect(),
             paths,
-            suggestions: suggestions,
+            suggestions,
             is_unresolved: is_unasked,
             uses_sealed_internet: explain::uses_sealed_internet(world, &outcome),
             reasons: outcome.reasons,

@@ -56,7 +56,7 @@ mod tests {
     use super::read;
 
     #[test]
-    fn the_published_document_is_read() {
+    fn the_published_document_is_parsed() {
         let text = r#"{
             "syncToken": "1787411717", "createDate": "2026-08-22-15-17-05",
             "prefixes": [

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_the_whole_text() {
+    fn pieces_together_are_the_complete_text() {
         let text = format!("# head\n[server]\nworkers = 1\n{}", zones(10_000));
         let pieces: Vec<&str> = pieces(&text).collect();
         assert!(pieces.len() > 3);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_in_pieces_keeps_its_order_and_its_places() {
+    fn reading_in_pieces_preserves_order_and_positions() {
         let text = zones(4000);
         let sources = sources(&["[answers]\nmax_ttl = 7\n", &text]);
         let config = read(&sources).expect("nothing is wrong");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_odd_is_read_whole() {
+    fn unusual_documents_are_read_as_a_whole() {
         let zones = zones(4000);
         for text in [
             // A table that occurs twice.

@@ -31,7 +31,7 @@ mod tests {
     use super::allows_everything;
 
     #[test]
-    fn only_what_allows_everything_is_the_default() {
+    fn only_a_policy_that_allows_everything_is_the_default() {
         let default = r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
         assert_eq!(allows_everything(default), Ok(true));
         assert_eq!(allows_everything(&default.replace("[{", "{").replace("}]", "}")), Ok(true));

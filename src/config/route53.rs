@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_the_cli_prints() {
+    fn output_of_the_aws_cli_is_parsed() {
         let text = r#"{
   "ResourceRecordSets": [
     { "Name": "\\052.example.com.", "Type": "A", "TTL": 60, "ResourceRecords": [{ "Value": "10.0.0.1" }] },
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_batch_is_read_from_nothing() {
+    fn a_change_batch_is_applied_to_an_empty_zone() {
         let set = |action: &str, value: &str| {
             format!(
                 r#"{{ "Action": "{action}", "ResourceRecordSet": {{ "Name": "a.example.", "Type": "A", "TTL": 1,

@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_found_again_in_its_file() {
+    fn a_mark_resolves_to_its_file() {
         let mut sources = SourceMap::default();
         sources.add("a.toml", "one\ntwo\n".to_owned());
         let base = sources.add("b.toml", "three\n  föur = 4\n".to_owned());

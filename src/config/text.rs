@@ -501,7 +501,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_written_as_they_are_read() {
+    fn server_addresses_round_trip() {
         for text in [
             "192.0.2.53",
             "192.0.2.53:5353",
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_in_place_of_an_address_gets_what_to_write() {
+    fn a_host_name_instead_of_an_address_is_reported_with_a_remedy() {
         let help = |text: &str| text.parse::<ServerAddress>().unwrap_err().help;
         assert!(help("https://dns.example/dns-query").contains("`https://192.0.2.53/dns-query#dns.example`"));
         assert!(help("https://dns.example:8443/q#a.example").contains("`https://192.0.2.53/q#a.example`"));

@@ -209,7 +209,7 @@ mod tests {
     use crate::serve::upstream::UpstreamOptions;
 
     #[test]
-    fn sockets_are_counted_as_they_are_opened() {
+    fn the_estimate_matches_the_opened_sockets() {
         assert_eq!(UpstreamOptions::default().sockets_per_server, SOCKETS_PER_SERVER);
     }
 
@@ -217,7 +217,7 @@ mod tests {
     const DEMAND: Demand = Demand { fixed: 40, connections: 1024, udp_servers: 1, servers: 1, runtimes: 3 };
 
     #[test]
-    fn a_high_limit_cuts_nothing() {
+    fn a_high_limit_reduces_nothing() {
         let full = Shares { connections: 1024, admin: 64, sockets_per_server: 64 };
         assert_eq!(DEMAND.divide(65_536), full);
         assert_eq!(DEMAND.divide(DEMAND.wanted()), full);
@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn a_low_limit_cuts_connections_before_sockets_to_name_servers() {
+    fn a_low_limit_reduces_connections_before_sockets() {
         let shares = DEMAND.divide(1024);
         assert_eq!(shares.sockets_per_server, 64);
         assert_eq!(shares.connections, 1024 - 40 - MARGIN - 64 - 194);
     }
 
     #[test]
-    fn the_shares_fit_into_every_limit_that_holds_more_than_the_listeners() {
+    fn the_shares_fit_into_any_sufficient_limit() {
         for servers in [0, 1, 2, 10, 300] {
             for limit in (100..3000).chain([65_536]) {
                 let demand = Demand { udp_servers: servers, servers, ..DEMAND };

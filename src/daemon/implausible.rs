@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_loses_every_location_is_implausible() {
+    fn losing_all_locations_is_implausible() {
         let full = vpc("a", true) + CLIENT + SITE;
         for old in [full.as_str(), &vpc("a", true), CLIENT, SITE] {
             assert_eq!(clauses(old, ""), ["the new configuration has no locations"], "{old}");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_may_well_mean_is_plausible() {
+    fn plausible_changes_are_accepted() {
         let full = vpc("a", true) + CLIENT + SITE;
         let none: [&str; 0] = [];
         assert_eq!(clauses(&full, &full), none);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_open_listener_is_bound_to_must_stay() {
+    fn the_vpc_of_an_open_listener_must_remain() {
         let old = vpc("a", true) + &bound("vpc = \"vpc-a\"");
         let new = vpc("b", true);
         assert_eq!(clauses(&old, &new), ["VPC vpc-a"]);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_several_objects_of_a_kind_do_not_go_at_once() {
+    fn losing_all_of_several_objects_of_a_kind_is_implausible() {
         let old = vpc("a", true) + &zones(SEVERAL);
         assert_eq!(
             clauses(&old, &vpc("a", true)),

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_outlives_a_panic() {
+    fn the_loader_survives_a_panic() {
         let loader = Loader::start();
         let panicked = loader.run(|| -> u8 { panic!("this test panics on purpose") });
         assert!(panicked.blocking_recv().is_err());

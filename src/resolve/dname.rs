@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dname_alone_gets_its_cname_with_its_ttl() {
+    fn a_cname_is_synthesised_from_a_dname_with_its_ttl() {
         let mut rest = vec![set("old.example", RecordType::DNAME, 30, b"\x03New\x07example\0")];
         let made = targets(redirect(&mut rest, &[], &name("a.b.old.example")));
         assert_eq!(made[1], (RecordType::CNAME, 30, "a.b.New.example.".to_owned()));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cname_record_is_kept_only_if_it_agrees() {
+    fn an_accompanying_cname_is_used_only_if_consistent() {
         let dname = || vec![set("old.example", RecordType::DNAME, 30, b"\x03new\0")];
         let asked = name("a.old.example");
         let same = [set("a.old.example", RecordType::CNAME, 60, b"\x01A\x03NEW\0")];
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_dname_counts_and_several_of_one_owner_do_not() {
+    fn the_most_specific_dname_applies_and_duplicates_do_not() {
         let asked = name("a.b.c");
         let mut rest =
             vec![set("c", RecordType::DNAME, 1, b"\x01x\0"), set("b.c", RecordType::DNAME, 1, b"\x01y\0")];

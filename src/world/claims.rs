@@ -180,7 +180,7 @@ mod tests {
     use crate::dns::{Rdata, RecordType, RrSet};
 
     #[test]
-    fn what_a_circle_has_in_common_comes_after_what_a_view_has_itself() {
+    fn claims_of_a_group_follow_those_of_the_view() {
         let name: Name = "10.in-addr.arpa".parse().unwrap();
         let deeper: Name = "1.10.in-addr.arpa".parse().unwrap();
         let mut views = Arena::default();

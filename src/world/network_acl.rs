@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_that_lets_a_part_pass_is_named() {
+    fn a_rule_that_allows_part_of_the_traffic_is_named() {
         let rule = AclRule {
             number: 110,
             is_tcp: true,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_up_many_rules_says_what_walking_through_them_says() {
+    fn lookups_equal_a_linear_search() {
         let rule = |number: u16| {
             let seed = u32::from(number);
             let cidr = format!("10.0.{}.0/{}", hash(seed) % 4, 18 + hash(seed + 1) % 14);

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_up_rules_says_what_walking_through_them_says() {
+    fn lookups_equal_a_linear_search() {
         let mut arena = Arena::default();
         let mut declared =
             || arena.add(SecurityGroup { id: "sg-1".into(), ingress: GroupRules::default(), egress: None });

@@ -383,7 +383,7 @@ mod tests {
 
     /// The zone of RFC 4592 section 2.2.1.
     #[test]
-    fn wildcards_stand_for_what_does_not_exist() {
+    fn wildcards_match_only_names_that_do_not_exist() {
         let mut zone = zone();
         zone.add(name("*.example.com"), RecordType::TXT, 60, Rdata::txt(&["wild"])).unwrap();
         zone.add(name("host1.example.com"), RecordType::A, 60, a(1)).unwrap();
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_of_one_type_become_one_with_each_datum_once() {
+    fn equal_types_are_merged_without_duplicate_data() {
         let mut zone = zone();
         let www = name("www.example.com");
         let set = |range: std::ops::Range<u8>, ttl| {
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apex_always_stands_and_other_names_never_do() {
+    fn the_apex_always_exists_and_other_names_only_with_data() {
         let zone = zone();
         assert!(matches!(zone.find(&name("example.com")), ZoneLookup::Node(_)));
         assert!(matches!(zone.find(&name("a.b.example.com")), ZoneLookup::Nothing));
@@ -432,13 +432,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_costs_little() {
+    fn memory_per_name_is_small() {
         // A hundred thousand names are not unusual.
         assert!(size_of::<Node>() <= 24, "{}", size_of::<Node>());
     }
 
     #[test]
-    fn what_cannot_stand_together_is_refused() {
+    fn incompatible_records_are_rejected() {
         let mut zone = zone();
         let www = name("www.example.com");
         zone.add(www.clone(), RecordType::A, 60, a(1)).unwrap();

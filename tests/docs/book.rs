@@ -11,7 +11,7 @@ fn is_contents(page: &Path) -> bool {
 }
 
 #[test]
-fn every_page_stands_in_the_contents_and_every_entry_is_a_page() {
+fn every_page_is_in_the_table_of_contents_and_every_entry_is_a_page() {
     let listed: BTreeSet<PathBuf> =
         links(Path::new("docs/SUMMARY.md")).into_iter().map(|link| link.file).collect();
     let pages: BTreeSet<PathBuf> =
@@ -25,7 +25,7 @@ fn every_page_stands_in_the_contents_and_every_entry_is_a_page() {
 }
 
 #[test]
-fn every_link_of_the_manual_leads_somewhere_in_the_book_and_on_github() {
+fn every_link_of_the_manual_resolves_in_the_book_and_on_github() {
     let mut broken = Vec::new();
     for page in files(Path::new("docs"), "md") {
         for Link { written, file, heading } in links(&page) {
@@ -40,7 +40,7 @@ fn every_link_of_the_manual_leads_somewhere_in_the_book_and_on_github() {
 }
 
 #[test]
-fn every_link_of_the_pages_outside_the_manual_leads_somewhere() {
+fn every_link_of_pages_outside_the_manual_resolves() {
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benches/README.md"]
         .map(Path::new)
     {
@@ -53,7 +53,7 @@ fn every_link_of_the_pages_outside_the_manual_leads_somewhere() {
 }
 
 #[test]
-fn what_a_page_quotes_of_a_scenario_stands_in_one() {
+fn quoted_scenarios_exist() {
     let scenarios: String = files(Path::new("tests/scenarios"), "md").iter().map(|path| read(path)).collect();
     let mut quotes = 0;
     for page in files(Path::new("docs"), "md") {
@@ -67,7 +67,7 @@ fn what_a_page_quotes_of_a_scenario_stands_in_one() {
 }
 
 #[test]
-fn every_scenario_file_is_included_in_some_page() {
+fn every_scenario_file_is_included_in_a_page() {
     let mut included = BTreeSet::new();
     for page in files(Path::new("docs"), "md") {
         for directive in read(&page).split("{{#include ").skip(1) {

@@ -14,7 +14,7 @@ use super::{COMPLETE, files, read};
 const NEED_MORE_FILES: [&str; 3] = ["duplicate-section.toml", "zone-file.toml", "certificate.toml"];
 
 #[test]
-fn every_transcript_is_what_the_program_prints() {
+fn every_transcript_matches_the_output() {
     let mut shown = 0;
     let mut wrong = Vec::new();
     for path in files(Path::new("docs"), "md") {

@@ -17,7 +17,7 @@ fn judged(text: &str) -> Result<Vec<Difference>, Vec<String>> {
 }
 
 #[test]
-fn a_wrong_expectation_is_noticed_and_can_be_rewritten() {
+fn a_wrong_expectation_is_detected_and_can_be_updated() {
     let wrong = suite("; NXDOMAIN source=public");
     let differences = judged(&wrong).unwrap();
     let [difference] = &differences[..] else { panic!("{} differences", differences.len()) };
@@ -30,7 +30,7 @@ fn a_wrong_expectation_is_noticed_and_can_be_rewritten() {
 }
 
 #[test]
-fn a_suite_that_checks_nothing_is_a_mistake() {
+fn a_scenario_without_expectations_is_an_error() {
     for (text, mistake) in [
         ("# No scenario\n", "it has no scenario"),
         ("## One\n\nProse alone.\n", "it checks nothing"),

@@ -37,7 +37,7 @@ fn sets(policy: RoutingPolicy, each: impl IntoIterator<Item = (Routing, bool)>, 
 
 /// The index of the record set that answers.
 fn chosen(sets: &RoutedSets, from: Option<&Region>, random: u64) -> Option<usize> {
-    let context = RoutingContext { region: from, places: places(), random: random };
+    let context = RoutingContext { region: from, places: places(), random };
     match choose(sets, &context).selection {
         Selection::One(set) => sets.sets.iter().position(|one| std::ptr::eq(one, set)),
         Selection::Values(_) => panic!("one record set was meant"),
@@ -54,7 +54,7 @@ fn weights(each: &[(u8, bool)]) -> RoutedSets {
 }
 
 #[test]
-fn weights_one_to_three_share_four_thousand_questions() {
+fn weights_of_one_to_three_divide_queries_in_proportion() {
     let sets = weights(&[(1, true), (3, true)]);
     let mut annotation = [0; 2];
     // Values of a random number generator, without one.
@@ -68,7 +68,7 @@ fn weights_one_to_three_share_four_thousand_questions() {
 }
 
 #[test]
-fn zero_weights_answer_when_nothing_else_can() {
+fn zero_weights_are_used_if_nothing_else_is_healthy() {
     for (each, expected) in [
         (&[(0, true), (5, true)][..], &[1][..]),
         (&[(0, true), (5, false), (0, true)], &[0, 2]),
@@ -98,14 +98,14 @@ fn random_selections_are_not_cached() {
 }
 
 #[test]
-fn every_value_of_a_large_multivalue_answer_has_its_chance() {
+fn every_value_of_a_large_multivalue_answer_is_selected_equally() {
     let sets = sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); 12], 1);
     let mut annotation = [0; 12];
     let mut random = 0u64;
     for _ in 0..6000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let Selection::Values(values) =
-            choose(&sets, &RoutingContext { region: None, places: places(), random: random }).selection
+            choose(&sets, &RoutingContext { region: None, places: places(), random }).selection
         else {
             panic!("values were meant")
         };
@@ -153,7 +153,7 @@ fn first(healths: &[bool]) -> usize {
 
 proptest! {
     #[test]
-    fn weighted_is_what_a_list_of_tickets_gives(each in each(0u8..5), random: u64) {
+    fn weighted_selection_equals_a_model(each in each(0u8..5), random: u64) {
         let has = |healthy: bool, weighs: bool| {
             each.iter().any(|(weight, is)| (*is || !healthy) && (*weight > 0) == weighs)
         };
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn multivalue_gives_up_to_eight_healthy_values(healths in prop::collection::vec(any::<bool>(), 1..30), values in 1u8..3, random: u64) {
+    fn multivalue_answers_have_up_to_eight_healthy_values(healths in prop::collection::vec(any::<bool>(), 1..30), values in 1u8..3, random: u64) {
         let each = healths.iter().map(|healthy| (Routing::MultivalueAnswer, *healthy));
         let sets = sets(RoutingPolicy::MultivalueAnswer, each, values);
         let choice = choose(&sets, &RoutingContext { region: None, places: places(), random });
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn failover_is_a_table(primary: Option<bool>, secondary: Option<bool>, swapped: bool) {
+    fn failover_depends_on_the_health_of_both(primary: Option<bool>, secondary: Option<bool>, swapped: bool) {
         let mut each: Vec<(Routing, bool)> = Vec::new();
         each.extend(primary.map(|healthy| (Routing::Failover(FailoverRole::Primary), healthy)));
         each.extend(secondary.map(|healthy| (Routing::Failover(FailoverRole::Secondary), healthy)));
@@ -209,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn latency_takes_the_own_region_else_the_nearest(
+    fn latency_selects_the_same_region_or_the_nearest(
         at in prop::sample::subsequence((0..REGIONS.len()).collect::<Vec<_>>(), 1..REGIONS.len()),
         healths in prop::collection::vec(any::<bool>(), REGIONS.len()),
         from in 0..REGIONS.len(),
@@ -225,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn geoproximity_bends_distances(
+    fn geoproximity_modifies_distances_by_the_bias(
         each in prop::collection::vec((0..REGIONS.len(), -99i8..=99, any::<bool>()), 1..8),
         from in 0..REGIONS.len(),
     ) {
@@ -244,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn geolocation_widens_step_by_step(
+    fn geolocation_falls_back_to_less_specific_locations(
         which in prop::sample::subsequence((0..8usize).collect::<Vec<_>>(), 1..8),
         healths in prop::collection::vec(any::<bool>(), 8),
         from in 0..REGIONS.len(),

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shipped_has_no_warning() {
+    fn shipped_configurations_have_no_warnings() {
         for text in [config::BUILT_IN_LAB, include_str!("../../../deploy/container/plustwo.toml")] {
             assert_eq!(warnings(text).len(), 0);
         }

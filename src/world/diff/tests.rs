@@ -71,12 +71,12 @@ fn settings_of_servers_are_differences() {
 }
 
 #[test]
-fn a_comment_changes_nothing() {
+fn a_comment_is_not_a_change() {
     assert_eq!(told(&format!("# a comment\n{BEFORE}")), Vec::<String>::new());
 }
 
 #[test]
-fn a_route_is_told_with_both_targets() {
+fn a_changed_route_shows_both_targets() {
     assert_eq!(
         told(&BEFORE.replace(r#"target = "nat-1""#, r#"target = "igw-1""#)),
         ["route rtb-1: 0.0.0.0/0 nat-1 → igw-1"]
@@ -101,7 +101,7 @@ fn objects_are_added_removed_and_changed() {
 }
 
 #[test]
-fn records_are_counted_and_the_first_shown() {
+fn records_are_counted_and_the_first_ones_shown() {
     let after = BEFORE.replace("10.1.1.20", "10.1.1.30").replace(r#"name = "old""#, r#"name = "new""#);
     assert_eq!(
         told(&after),
@@ -112,28 +112,28 @@ fn records_are_counted_and_the_first_shown() {
 }
 
 #[test]
-fn a_setting_is_told_by_its_section() {
+fn a_changed_setting_is_shown_by_its_section() {
     assert_eq!(told(&format!("[answers]\nmax_ttl = 100\n{BEFORE}")), ["setting answers: max_ttl 300 → 100"]);
     let listener = told(&format!("[[listener]]\naddress = \"127.0.0.1:5311\"\n{BEFORE}"));
     assert_eq!(listener, ["listener 127.0.0.1:5300 removed", "listener 127.0.0.1:5311 added"]);
 }
 
 #[test]
-fn long_values_and_equal_ids_are_kept_apart() {
+fn long_values_and_equal_ids_are_distinguished() {
     assert_eq!(shown(&"é".repeat(200)).chars().count(), LONGEST_VALUE + 1);
     let two = Catalogue::of([("a".to_owned(), vec![]), ("a".to_owned(), vec![])].into_iter());
     assert_eq!(two.objects.keys().collect::<Vec<_>>(), ["a", "a#2"]);
 }
 
 #[test]
-fn an_id_is_given_once() {
+fn generated_ids_are_unique() {
     let mut unique = UniqueIds::default();
     let given = ["a", "a", "b", "a#2", "a"].map(|id| unique.next(id.to_owned()));
     assert_eq!(given, ["a", "a#2", "b", "a#2#2", "a#3"]);
 }
 
 #[test]
-fn record_sets_with_a_routing_policy_are_told_with_what_they_are_chosen_by() {
+fn record_sets_with_a_routing_policy_show_its_parameters() {
     let db = r#"{ name = "db", type = "A", values = ["10.1.1.20"] },"#;
     let weighted = |check: &str| {
         let first =
@@ -155,7 +155,7 @@ fn record_sets_with_a_routing_policy_are_told_with_what_they_are_chosen_by() {
 }
 
 #[test]
-fn what_a_profile_gives_and_what_a_vpc_is_attached_to_are_told() {
+fn profile_contents_and_attachments_are_shown() {
     let profile = |vpcs: &str| {
         let zone = BEFORE.replace("vpcs = [\"vpc-1\"]", "id = \"ZCORP\"\nvpcs = [\"vpc-1\"]");
         let second = "\n[[vpc]]\nid = \"vpc-2\"\nregion = \"ap-northeast-1\"\ncidr = [\"10.2.0.0/16\"]\nenable_dns_hostnames = true\n";
