@@ -1,4 +1,4 @@
-//! The admin address: which requests are answered, and what each of them may take.
+//! The admin address: which requests are answered, and their limits.
 
 mod common;
 
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use common::Lab;
 
-/// How long to wait for a response.
+/// Time limit for a response.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 const LAB: &str = include_str!("../config/lab.toml");
 
-/// The status and the body of the response to a request as it is written.
+/// The status and the body of the response to a request, sent as given.
 fn send(lab: &Lab, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(lab.admin).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-    // The server may answer and close before it has read all of it.
+    // The server may respond and close before it has read the complete request.
     let _ = stream.write_all(request.as_bytes());
     let mut octets = Vec::new();
     let _ = stream.read_to_end(&mut octets);
@@ -58,7 +58,7 @@ fn requests_for_foreign_host_names_are_rejected() {
         let (status, body) = get(&lab, "/v1/network", host);
         assert!(status == 200 && body.contains(secret), "{host}: {status}");
     }
-    // The host of a target in absolute form counts, not the field.
+    // The host of a target in absolute form applies, not the header field.
     let absolute =
         "GET http://evil.example/v1/network HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     assert_eq!(send(&lab, absolute).0, 421);

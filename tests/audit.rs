@@ -1,4 +1,4 @@
-//! `plustwo audit` as a person and a program see it.
+//! Output of `plustwo audit`, as text, JSON and CSV.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::process::{plustwo, stderr, stdout};
 
-/// Two subnets, and the gateway endpoint in one table of two.
+/// Two subnets, and a gateway endpoint in one of two route tables.
 const ASSOCIATED_WITH_THE_WRONG_TABLE: &str = r#"
 [[vpc]]
 id = "vpc-1"
@@ -78,8 +78,8 @@ vpcs = ["vpc-hub"]
 records = [{ name = "@", type = "A", values = ["10.0.1.84"] }]
 "#;
 
-/// The names that one looks up to see what is private.
-const LOOKED_UP: &str = "# looked up by hand\nkms.eu-west-2.amazonaws.com\n\
+/// Names that one looks up to see which are private.
+const NAMES: &str = "# looked up by hand\nkms.eu-west-2.amazonaws.com\n\
     123456789012.dkr.ecr.eu-west-2.amazonaws.com\napi.ecr.eu-west-2.amazonaws.com\n\
     eks-auth.eu-west-2.api.aws\nsts.eu-west-2.amazonaws.com\ns3.eu-west-2.amazonaws.com\nssm.eu-west-2.amazonaws.com\n";
 
@@ -100,7 +100,7 @@ fn an_endpoint_in_the_wrong_route_table_differs_between_locations() {
     let failing = ["--fail-on", "nat-gateway,ENDPOINT_NOT_ASSOCIATED_WITH_TABLE,dead"];
     let output = plustwo(&[&arguments[..], &failing].concat());
     assert_eq!(output.status.code(), Some(1));
-    // Places that are equal are one row.
+    // Equal locations share a row.
     assert_eq!(
         stderr(&output),
         "plustwo: found nat-gateway (1 row): s3.us-east-1.amazonaws.com from subnet-workers, subnet-workers-too\n\
@@ -113,7 +113,7 @@ fn an_endpoint_in_the_wrong_route_table_differs_between_locations() {
 fn a_spoke_uses_shared_zones_and_receives_suggestions_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let config = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
-    let names = write(dir.path(), "names", LOOKED_UP);
+    let names = write(dir.path(), "names", NAMES);
     let output = plustwo(&[
         "audit",
         "--config",
@@ -176,7 +176,7 @@ fn rows_are_selected_by_keywords() {
     insta::assert_snapshot!(stdout(&output));
 }
 
-/// An instance with a public address has another way out than its subnet: it is told by its address.
+/// An instance with a public address has a different path than its subnet, and is shown by its address.
 #[test]
 fn a_location_within_another_is_shown_by_its_address() {
     let dir = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ fn a_location_within_another_is_shown_by_its_address() {
     let output = plustwo(&["audit", "--config", &config, "--summary"]);
     let text = stdout(&output);
     assert!(text.contains("subnet-public-a at 10.0.4.10/32 via resolver vpc-lab"), "{text}");
-    // Where both are equal, the subnet alone is told; endpoints' interfaces ask nothing.
+    // If both are equal, only the subnet is shown; network interfaces of endpoints have no clients.
     let text = stdout(&plustwo(&["audit", "--summary"]));
     assert!(!text.contains(" at "), "{text}");
 }
@@ -259,12 +259,12 @@ fn queries_that_would_be_forwarded_are_noted() {
     ));
 }
 
-/// A row says what `explain` says of the same name from the same place.
+/// A row equals the explanation of the same name from the same location.
 #[test]
 fn audit_and_explain_agree() {
     let dir = tempfile::tempdir().unwrap();
     let hub = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
-    let names = write(dir.path(), "names", LOOKED_UP);
+    let names = write(dir.path(), "names", NAMES);
     let lab_names = write(
         dir.path(),
         "lab-names",
@@ -308,7 +308,7 @@ fn audit_and_explain_agree() {
     assert_eq!(compared, 3 * 7 + 3 * 6);
 }
 
-/// A peering connection costs nothing; traffic through it into another zone does.
+/// A peering connection is free; cross-zone traffic through it is charged.
 #[test]
 fn charges_accumulate_along_the_path() {
     let dir = tempfile::tempdir().unwrap();
@@ -365,7 +365,7 @@ values = ["198.51.100.1"]
     insta::assert_snapshot!(stdout(&output) + &stderr(&output));
 }
 
-/// What is paid for names of one's own from a place of a network.
+/// The charges for given names from a location of a network.
 fn paid(network: &str, from: &str, names: &[(&str, &str)]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let records = names.iter().map(|(name, address)| {
@@ -384,7 +384,7 @@ fn paid(network: &str, from: &str, names: &[(&str, &str)]) -> String {
     lines.collect::<String>() + &stderr(&output)
 }
 
-/// Inside a VPC only what is no endpoint's pays for another zone.
+/// Within a VPC only traffic to addresses other than those of endpoints is charged for crossing zones.
 #[test]
 fn cross_zone_traffic_within_a_vpc_is_charged() {
     let network = r#"
@@ -408,8 +408,8 @@ endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-e
     ");
 }
 
-/// Behind a transit gateway a site is reached by a connection that is paid for, too; what a site sends on by its own uplink
-/// is the site's to pay.
+/// A site behind a transit gateway is reached by a connection that is charged as well; traffic that a site
+/// sends through its own uplink is not charged by AWS.
 #[test]
 fn a_site_behind_a_transit_gateway_uses_a_private_connection() {
     let network = r#"
@@ -445,7 +445,7 @@ links = [{ target = "tgw-1" }]
     ");
 }
 
-/// China's regions are reached over the internet.
+/// Regions in China are reached through the internet.
 #[test]
 fn traffic_to_china_is_charged_like_internet_traffic() {
     let network = r#"
@@ -465,7 +465,7 @@ route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "0.0.0.0/0
     ");
 }
 
-/// Who asks nothing is told why, and is no failure.
+/// An audit without questions states the reason, and is not a failure.
 #[test]
 fn a_network_without_locations_is_noted() {
     let dir = tempfile::tempdir().unwrap();
@@ -485,7 +485,7 @@ fn a_network_without_locations_is_noted() {
     ");
 }
 
-/// The tables of public names hold no names of China: nobody can tell, and nothing is broken.
+/// The tables of public names have no names of China: they are unknown, not broken.
 #[test]
 fn public_names_of_china_are_unknown() {
     let dir = tempfile::tempdir().unwrap();
@@ -516,7 +516,8 @@ route_table = [{ id = "rtb-1", main = true }]
     ");
 }
 
-/// An address of DNS64 is no public one, and leads to the internet all the same: by a NAT gateway with its public address.
+/// A synthesised address is not a public one, but leads to the internet through a NAT gateway with a public
+/// address.
 #[test]
 fn a_synthesised_public_address_is_public() {
     let dir = tempfile::tempdir().unwrap();

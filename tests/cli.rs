@@ -1,4 +1,4 @@
-//! The program as a person runs it: what it prints and how it ends.
+//! The program as run from a shell: its output and its exit status.
 
 mod common;
 
@@ -54,27 +54,30 @@ fn explain_accepts_many_names() {
 
 #[test]
 fn an_ipv4_mapped_address_is_treated_as_ipv4() {
-    let told = ["52.219.195.254", "::ffff:52.219.195.254"].map(|address| {
+    let reported = ["52.219.195.254", "::ffff:52.219.195.254"].map(|address| {
         let output = plustwo(&["explain", "--address", address, "--from", "subnet-private-a"]);
         assert_eq!(output.status.code(), Some(0));
         stdout(&output)
     });
-    assert!(told[0].contains("gateway-endpoint via vpce-s3") && told[0] == told[1], "{told:?}");
+    assert!(
+        reported[0].contains("gateway-endpoint via vpce-s3") && reported[0] == reported[1],
+        "{reported:?}"
+    );
 }
 
 #[test]
 fn explain_from_an_unknown_location_lists_the_locations() {
     let output = plustwo(&["explain", "a.example", "--from", "subnet-z"]);
     assert_eq!(output.status.code(), Some(1));
-    let told = stderr(&output);
+    let reported = stderr(&output);
     assert!(
-        told.contains("`subnet-z` is neither a location nor an IP address")
-            && told.contains("subnet-private-a"),
-        "{told}"
+        reported.contains("`subnet-z` is neither a location nor an IP address")
+            && reported.contains("subnet-private-a"),
+        "{reported}"
     );
 }
 
-/// Every verb that prints without a daemon.
+/// All commands that print without a daemon.
 const PRINTING: &[&[&str]] = &[
     &["check"],
     &["explain", "db.corp.internal", "--from", "subnet-private-a"],
@@ -97,9 +100,9 @@ fn output_errors_are_reported() {
         let full = fs::File::create("/dev/full").unwrap();
         let output = Command::new(PLUSTWO).args(*arguments).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");
-        let told = stderr(&output);
+        let reported = stderr(&output);
         assert_eq!(
-            told.lines().last(),
+            reported.lines().last(),
             Some("plustwo: cannot write to standard output: No space left on device (os error 28)"),
             "{arguments:?}"
         );
@@ -148,8 +151,8 @@ fn check_reports_unmet_expectations() {
     fs::write(&path, lab + other).unwrap();
     let output = plustwo(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
-    let told = stderr(&output);
-    assert!(told.contains("is `nat-gateway`, expected `gateway-endpoint`"), "{told}");
+    let reported = stderr(&output);
+    assert!(reported.contains("is `nat-gateway`, expected `gateway-endpoint`"), "{reported}");
 }
 
 #[test]
@@ -189,12 +192,15 @@ fn a_port_in_use_is_reported_with_its_address_and_a_remedy() {
         let file = lab_file(dir.path(), &taken.to_string(), "127.0.0.1:0");
         let output = plustwo(&["serve", "--config", &file]);
         assert_eq!(output.status.code(), Some(2));
-        let told = stderr(&output);
-        assert!(told.contains(&format!("cannot listen on {taken}")) && told.contains(key), "{told}");
+        let reported = stderr(&output);
+        assert!(
+            reported.contains(&format!("cannot listen on {taken}")) && reported.contains(key),
+            "{reported}"
+        );
     }
     let file = lab_file(dir.path(), "127.0.0.1:0", &other.admin.to_string());
-    let told = stderr(&plustwo(&["serve", "--config", &file]));
-    assert!(told.contains(&other.admin.to_string()) && told.contains("[server] admin"), "{told}");
+    let reported = stderr(&plustwo(&["serve", "--config", &file]));
+    assert!(reported.contains(&other.admin.to_string()) && reported.contains("[server] admin"), "{reported}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration is told all at once, each mistake at its line and column, with help.
+//! All errors of a configuration are reported at once, each with its line and column, and help.
 
 use std::io;
 use std::path::Path;
@@ -43,9 +43,9 @@ fn configurations_that_aws_rejects_are_rejected_with_its_messages() {
 fn quoted_values_are_complete_and_on_one_line() {
     let text = "[[vpc]]\nid = \"vpc-a\\nb\"\nregion = \"us-east-1\"\ncidr = [\"10.0.\\t0.0/16\"]\n";
     let (loaded, _) = load(text);
-    let told: Vec<String> = loaded.report.sorted().iter().map(|d| d.headline(&loaded.sources)).collect();
+    let reported: Vec<String> = loaded.report.sorted().iter().map(|d| d.headline(&loaded.sources)).collect();
     assert_eq!(
-        told,
+        reported,
         [
             r"plustwo.toml:2:6: error[invalid-value]: invalid ID `vpc-a\nb`: expected at most 128 letters, digits, `-` and `_`",
             r"plustwo.toml:4:9: error[invalid-value]: invalid CIDR prefix `10.0.\t0.0/16`: expected an address and a length, such as `10.0.0.0/16`",
@@ -83,14 +83,14 @@ fn files_are_included_once_and_errors_name_the_included_file() {
 
 #[test]
 fn the_schema_has_exactly_the_keys_of_all_tables() {
-    // One unknown key in each kind of table the lab has: each is told.
+    // One unknown key in each kind of table of the lab: each is reported.
     let lab = config::BUILT_IN_LAB;
     let headers: std::collections::BTreeSet<&str> =
         lab.lines().filter(|line| line.starts_with('[')).collect();
     for header in &headers {
         let text = lab.replacen(header, &format!("{header}\nno_such_key = 1"), 1);
-        let told = report(&text);
-        assert!(told.contains("error[unknown-key]: unknown key `no_such_key`"), "{header}: {told}");
+        let reported = report(&text);
+        assert!(reported.contains("error[unknown-key]: unknown key `no_such_key`"), "{header}: {reported}");
     }
     assert!(headers.len() > 10);
 }
@@ -103,7 +103,8 @@ fn the_schema_matches_the_snapshot() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Lines cut out, doubled or changed at random: there is a report, and a world if it has no errors.
+    /// Lines removed, duplicated or changed at random: the result is a report, and a model if there are no
+    /// errors.
     #[test]
     fn compiling_a_damaged_lab_never_panics(
         edits in prop::collection::vec((0usize..400, 0usize..80, any::<u8>(), 0u8..4), 1..12),
@@ -133,7 +134,7 @@ proptest! {
     }
 }
 
-/// One line for each finding.
+/// One line for each diagnostic.
 fn headlines(text: &str) -> Vec<String> {
     let (loaded, _) = load(text);
     loaded.report.sorted().iter().map(|finding| finding.headline(&loaded.sources)).collect()
@@ -147,7 +148,7 @@ fn each_invalid_server_is_reported_once_at_its_position() {
 #[test]
 fn invalid_servers_neither_hide_each_other_nor_affect_valid_ones() {
     for list in [
-        // Different errors, equal errors, and elements of other kinds.
+        // Different errors, equal errors, and elements of other types.
         r#""192.0.2.1", "192.0.2.0:0", "192.0.2.2", "0.0.0.0", "ff02::1""#,
         r#""0.0.0.0", "192.0.2.1", "0.0.0.0", "192.0.2.2", "0.0.0.0""#,
         r#"1, "192.0.2.1", true, "192.0.2.2", []"#,
@@ -165,7 +166,7 @@ fn invalid_servers_neither_hide_each_other_nor_affect_valid_ones() {
             assert!(found.iter().all(|finding| finding.contains(": error[")), "{found:#?}");
         }
     }
-    // Where no server is left, that is no error of its own.
+    // An empty list as a consequence is not a separate error.
     let found = headlines("[internet]\nmode = \"forward\"\nservers = [\"0.0.0.0\"]\n");
     assert_eq!(found.len(), 1, "{found:#?}");
     let found = headlines("[internet]\nmode = \"forward\"\nservers = [{ address = 5 }]\n");
@@ -179,7 +180,7 @@ fn equal_errors_in_one_list_are_each_reported() {
     let found = headlines(&vpc(bad));
     let columns: Vec<&str> = found.iter().filter_map(|finding| finding.split(':').nth(2)).collect();
     assert_eq!(columns, ["9", "39", "54", "57"], "{found:#?}");
-    // What is wrong with the list itself is one error.
+    // An error of the list itself is reported once.
     assert_eq!(headlines(&vpc("\"10.0.0.0/16\"")).len(), 1);
 }
 
@@ -203,7 +204,7 @@ fn a_server_is_a_string_or_a_table() {
     let settings: Vec<_> = other.servers.iter().map(|server| (server.edns, server.case)).collect();
     assert_eq!(settings, [(false, true), (true, false)]);
 
-    // `lo` is the one interface that every Linux has.
+    // `lo` is the only interface that every Linux system has.
     let scoped = servers(r#"["fe80::1%lo", "tcp://[fe80::2%7]:5353"]"#);
     let texts: Vec<String> = scoped.servers.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["fe80::1%lo", "tcp://[fe80::2%7]:5353"]);

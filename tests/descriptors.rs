@@ -1,4 +1,4 @@
-//! Idle clients do not take the descriptors that forwarding needs, whatever the limit of open files is.
+//! Idle clients do not use the descriptors that forwarding needs, whatever the limit of open files.
 
 mod common;
 #[path = "common/test_server.rs"]
@@ -15,10 +15,10 @@ use common::Client;
 use common::process::{DaemonProcess, PLUSTWO};
 use test_server::{Behaviour, TestServer};
 
-/// How long to wait for what comes at once.
+/// Time limit for events that occur immediately.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A daemon under limits of open files, that forwards everything to a name server.
+/// A daemon under limits of open files that forwards everything to a name server.
 fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> DaemonProcess {
     let file = dir.join("plustwo.toml");
     let text = format!(
@@ -36,13 +36,13 @@ fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> DaemonP
     DaemonProcess::start_as(command)
 }
 
-/// So many connections on which nothing is sent.
+/// Opens connections on which nothing is sent.
 fn idle(address: &str, count: usize) -> Vec<TcpStream> {
     let open = |_| TcpStream::connect(address).expect("the system completes it");
     (0..count).map(open).collect()
 }
 
-/// Whether the server has closed a connection, which it does at once or not at all.
+/// Whether the server has closed a connection, which it does immediately or not at all.
 fn is_closed(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     match stream.read(&mut [0]) {
@@ -51,7 +51,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// New names, each of which must be asked of the name server, are answered.
+/// Verifies that new names, which must be forwarded, are answered.
 fn assert_forwards(served: &DaemonProcess, names: &[(&str, &str)]) {
     let client = Client::new(served.dns.parse().unwrap(), IpAddr::from([127, 0, 1, 1]));
     for (name, address) in names {
@@ -73,7 +73,7 @@ fn idle_connections_leave_descriptors_for_forwarding() {
     let served = serve_under(dir.path(), 256, 256, &server);
     let mut tcp = idle(&served.dns, 300);
     let _admin = idle(&served.admin, 200);
-    // They are accepted in their order, so that the last ones are refused when all were looked at.
+    // They are accepted in order, so the last ones were refused once all have been examined.
     let last = tcp.last_mut().unwrap();
     last.set_read_timeout(Some(TIMEOUT)).unwrap();
     assert!(matches!(last.read(&mut [0]), Ok(0) | Err(_)));

@@ -1,4 +1,4 @@
-//! `plustwo diff` as a person and a program see it.
+//! Output of `plustwo diff`, as text and JSON.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::process::Output;
 
 use common::process::{plustwo, stderr, stdout};
 
-/// What the lab comes to when some of its text is another.
+/// Compares the lab with a copy in which some text is replaced.
 fn changed(pairs: &[(&str, &str)]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap();
@@ -122,7 +122,7 @@ fn an_invalid_configuration_is_an_error() {
     assert_eq!(plustwo(&["diff", "config/lab.toml"]).status.code(), Some(2));
 }
 
-/// Two addresses whose routes change places: the name has the same addresses and the same ways.
+/// Two addresses whose routes are exchanged: the name has the same addresses and the same paths.
 #[test]
 fn addresses_that_exchange_paths_are_shown_individually() {
     let dir = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ fn addresses_that_exchange_paths_are_shown_individually() {
     insta::assert_snapshot!(group);
 }
 
-/// Two VPCs joined by a peering connection.
+/// Two VPCs with a peering connection.
 const PEERED: &str = r#"
 [[vpc]]
 id = "vpc-near"
@@ -184,14 +184,14 @@ fn a_lost_return_path_is_attributed_to_its_route() {
     ");
 }
 
-/// The names that AWS gives an endpoint are public, and are told by it wherever they are asked.
+/// Endpoint-specific names are public, and attributed to the endpoint from all locations.
 #[test]
 fn endpoint_specific_names_are_attributed_to_the_endpoint() {
     let dir = tempfile::tempdir().unwrap();
     let route = r#"route_table = [{ id = "rtb-near""#;
     let endpoint = r#"endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-east-1.kms", network_interfaces = [{ subnet = "subnet-near", address = "10.0.1.10" }] }]"#;
     let after = PEERED.replace(route, &format!("{endpoint}\n{route}"));
-    // A change that has no part in it.
+    // An unrelated change.
     let after = after.replace("values = [\"10.1.1.10\"]", "values = [\"10.1.1.11\"]");
     let described = stdout(&compare(dir.path(), PEERED, &after, &[]));
     let groups: Vec<&str> = described.split("\n\n").filter(|group| group.contains("from outside")).collect();
@@ -199,7 +199,7 @@ fn endpoint_specific_names_are_attributed_to_the_endpoint() {
     assert!(groups.iter().any(|group| group.contains("cause\n    endpoint vpce-kms added")), "{described}");
 }
 
-/// The table of the subnet that an endpoint stands in has a say in replies alone.
+/// The route table of an endpoint's subnet affects only replies.
 #[test]
 fn an_unused_route_is_not_a_cause() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! The manual says what the program says: every key and word has its place in it, every whole configuration compiles,
-//! every transcript is what is stdout, every link leads somewhere.
+//! The manual matches the program: every key and value is documented, every complete configuration compiles,
+//! every transcript is real output, every link resolves.
 //!
-//! `UPDATE_EXPECT=1 cargo test --test docs` writes the reference of every key and the transcripts anew.
+//! `UPDATE_EXPECT=1 cargo test --test docs` regenerates the reference and the transcripts.
 
 #[path = "docs/book.rs"]
 mod book;
@@ -22,10 +22,10 @@ use plustwo::resolve::{Class, Reach, Reason};
 use plustwo::world::compile;
 use reference::Reference;
 
-/// What stands above the part of a page that is made by a test.
-const GENERATED: &str = "<!-- made from the schema; below this line nothing is written by hand -->\n";
+/// The line above the generated part of a page.
+const GENERATED: &str = "<!-- generated from the schema; do not edit below this line -->\n";
 
-/// What a fence's text begins with when it holds a whole configuration.
+/// The beginning of a fence with a complete configuration.
 const COMPLETE: &str = "# complete";
 
 #[test]
@@ -70,7 +70,7 @@ fn every_configuration_key_is_documented() {
     assert_eq!(reference.gaps(), Vec::<String>::new());
     let path = Path::new("docs/reference.md");
     let page = read(path);
-    let (above, found) = page.split_once(GENERATED).expect("the page says where it is made from the schema");
+    let (above, found) = page.split_once(GENERATED).expect("the page has the marker");
     let made = reference.text();
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(path, format!("{above}{GENERATED}{made}")).unwrap();
@@ -79,7 +79,7 @@ fn every_configuration_key_is_documented() {
     assert_eq!(found, made, "UPDATE_EXPECT=1 cargo test --test docs writes the reference anew");
 }
 
-/// What the reference says of a key that is not written is what the program does without it.
+/// The documented default of each key equals the behaviour without the key.
 #[test]
 fn every_default_in_the_reference_is_correct() {
     let reference = Reference::new();
@@ -128,7 +128,7 @@ fn alerts_and_recording_rules_use_existing_metrics() {
     let rules = read(Path::new("deploy/prometheus/rules.yml"));
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let names = rules.split(|c| !is_part(c)).filter(|word| word.starts_with("plustwo_"));
-    // A name may be put together from the prefix and the rest.
+    // A name may consist of a prefix and a rest.
     let unknown: Vec<&str> =
         names.filter(|name| !declared.contains(name.trim_start_matches("plustwo_"))).collect();
     assert_eq!(unknown, Vec::<&str>::new());
@@ -159,19 +159,19 @@ fn every_difference_states_its_evidence_and_existing_settings() {
     }
 }
 
-/// The words that do not stand in a page between backticks.
+/// The words that a page does not contain in backticks.
 fn lacking<'w>(page: &str, words: impl Iterator<Item = &'w str>) -> Vec<String> {
     words.filter(|word| !page.contains(&format!("`{word}`"))).map(str::to_owned).collect()
 }
 
-/// The codes as `Code::as_str` has them; the enum has no list of its variants.
+/// The codes of `Code::as_str`; the enum has no list of its variants.
 fn diagnostic_codes() -> Vec<String> {
     let source = read(Path::new("src/config/diagnostic.rs"));
     let arms = source.lines().filter_map(|line| line.trim().strip_prefix("Self::"));
     arms.filter_map(|arm| arm.split_once(" => \"")?.1.strip_suffix("\",").map(str::to_owned)).collect()
 }
 
-/// The texts of a page's `toml` fences, with the line that each begins on.
+/// The contents of a page's `toml` fences, with their first lines.
 fn toml_fences(page: &str) -> Vec<(usize, String)> {
     let mut fences = Vec::new();
     let mut open: Option<(usize, String)> = None;
@@ -189,7 +189,7 @@ fn toml_fences(page: &str) -> Vec<(usize, String)> {
     fences
 }
 
-/// Every file below a folder with this extension.
+/// All files below a directory with an extension.
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {

@@ -1,21 +1,20 @@
-//! Ways out, compared with an evaluator that is plainly right: small random networks, every route of a table and every
-//! rule of a filter looked at one after the other, for one address at a time.
+//! Egress paths compared with a simple evaluator: small random networks, where all routes of a table and all
+//! rules of a filter are examined sequentially, for one address at a time.
 //!
-//! `PROPTEST_CASES=5000 cargo test --test egress_property` looks longer.
+//! `PROPTEST_CASES=5000 cargo test --test egress_property` runs longer.
 
-#[path = "egress/drawn.rs"]
-mod drawn;
 #[path = "egress/model.rs"]
 mod model;
 #[path = "egress/naive.rs"]
 mod naive;
-#[path = "egress/written.rs"]
-mod written;
+#[path = "egress/random.rs"]
+mod random;
+#[path = "egress/toml.rs"]
+mod toml;
 
 use std::net::IpAddr;
 use std::path::Path;
 
-use drawn::Dice;
 use model::Net;
 use plustwo::config;
 use plustwo::net::host_prefix;
@@ -24,11 +23,12 @@ use plustwo::resolve::{Class, EgressPath, Reach, Reason};
 use plustwo::world::World;
 use plustwo::world::compile::compile_with;
 use proptest::prelude::*;
+use random::Dice;
 
-/// How many networks are made unless `PROPTEST_CASES` says.
+/// Default number of networks.
 const CASES: u32 = 60;
 
-/// A hop follows each table, and each passes at most so many transit gateways and as many hops into a site.
+/// A hop follows each table, and each passes at most this many transit gateways and as many hops into a site.
 const MOST_HOPS: usize = (MAX_HOPS + 1) * 8;
 
 fn compiled(text: &str) -> World {
@@ -38,7 +38,7 @@ fn compiled(text: &str) -> World {
     world.unwrap_or_else(|| panic!("{}\n{text}", loaded.report.render(&loaded.sources)))
 }
 
-/// Reasons that tell what is one change away: the way itself does not depend on them.
+/// Reasons that suggest a change: the path itself does not depend on them.
 fn is_advice(reason: Reason) -> bool {
     matches!(
         reason,
@@ -48,8 +48,8 @@ fn is_advice(reason: Reason) -> bool {
     )
 }
 
-/// What of a path the evaluator says, too.
-fn told(path: &EgressPath) -> (Class, Option<String>, Reach, Option<Reason>) {
+/// The parts of a path that the evaluator determines.
+fn reported(path: &EgressPath) -> (Class, Option<String>, Reach, Option<Reason>) {
     let matched = path.matched.as_ref().map(|matched| matched.destination.to_string());
     (path.class, matched, path.reach, path.reasons.iter().copied().find(|reason| !is_advice(*reason)))
 }
@@ -67,7 +67,7 @@ proptest! {
 
     #[test]
     fn paths_equal_those_of_an_exhaustive_search(numbers in prop::collection::vec(any::<u32>(), 900)) {
-        let net = Net::drawn(&mut Dice::new(numbers));
+        let net = Net::random(&mut Dice::new(numbers));
         let text = net.toml();
         let world = compiled(&text);
         for client in net.clients() {
@@ -80,12 +80,12 @@ proptest! {
                 prop_assert!(found.hops.len() <= MOST_HOPS, "{} hops", found.hops.len());
                 let mut expected_words =
                     (expected.class, expected.matched.map(|net| net.to_string()), expected.reach, expected.reason);
-                // Where nobody said which address a NAT gateway sends from, single ones may fare otherwise.
+                // If the address of a NAT gateway is undeclared, single addresses may differ.
                 if expected.is_loose {
-                    (expected_words.2, expected_words.3) = (told(&found).2, told(&found).3);
+                    (expected_words.2, expected_words.3) = (reported(&found).2, reported(&found).3);
                 }
                 prop_assert_eq!(
-                    told(&found), expected_words, "from {} to {}\nvia {:?}\n{}", source, to, &found.via, text
+                    reported(&found), expected_words, "from {} to {}\nvia {:?}\n{}", source, to, &found.via, text
                 );
             }
         }
@@ -93,12 +93,12 @@ proptest! {
 
     #[test]
     fn addresses_of_one_location_have_equal_paths(numbers in prop::collection::vec(any::<u32>(), 900)) {
-        let net = Net::drawn(&mut Dice::new(numbers));
+        let net = Net::random(&mut Dice::new(numbers));
         let text = net.toml();
         let world = compiled(&text);
         for (bound, vpc) in world.vpcs.indexed() {
             let number = net.vpc_numbered(&vpc.id);
-            // What the evaluator said of a place's first address holds for its others.
+            // The evaluator's result for the first address of a location applies to its others.
             let mut said: Vec<(_, IpAddr, Vec<_>)> = Vec::new();
             for client in net.many_clients(number) {
                 for source in client.addresses() {
@@ -120,8 +120,9 @@ proptest! {
     }
 }
 
-/// What is written in one network cuts no place of another: VPCs that share addresses, as default VPCs do, would have as
-/// many places as subnets times rules. Where a peering connection joins two, each cuts the other's.
+/// Rules in one network do not split locations of another: overlapping VPCs, such as default VPCs, would
+/// otherwise have as many locations as subnets times rules. VPCs with a peering connection split each
+/// other's.
 #[test]
 fn networks_split_only_their_own_locations() {
     let vpc = |name: &str, cidr: &str, source: &str| {
@@ -146,7 +147,7 @@ id = "pcx-1"
 requester = { vpc = "vpc-a" }
 accepter = { vpc = "vpc-b" }
 "#;
-    // Two subnets, outside, and what is cut out of each subnet.
+    // Two subnets, outside, and the split parts of each subnet.
     assert_eq!(compiled(&apart).places.len(), 2 + 1 + 2);
     assert_eq!(compiled(&joined).places.len(), 2 + 1 + 2);
     let unjoined = joined.split("[[vpc_peering").next().unwrap();

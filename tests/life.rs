@@ -1,5 +1,4 @@
-//! The life of a daemon: reloads, the file watch, what the service manager is told, sockets passed in, the
-//! end.
+//! The life cycle of a daemon: reloads, the file watch, the service manager, passed sockets, shutdown.
 
 mod common;
 
@@ -18,7 +17,7 @@ use common::process::{DaemonProcess, PLUSTWO, lab_file, plustwo, stderr, stdout}
 use common::{Client, question};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-/// The lab in a file with more keys in `[server]`.
+/// The lab in a file, with additional keys in `[server]`.
 fn lab_with(dir: &Path, dns: &str, server: &str) -> String {
     let file = lab_file(dir, dns, "127.0.0.1:0");
     edit(&file, "[server]\n", &format!("[server]\n{server}\n"));
@@ -31,7 +30,7 @@ fn edit(file: &str, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).unwrap();
 }
 
-/// Puts a text in the place of a file, as editors do.
+/// Replaces a file by renaming another one, as editors do.
 fn rename_over(file: &str, text: &str) {
     let beside = format!("{file}.new");
     fs::write(&beside, text).unwrap();
@@ -57,16 +56,16 @@ fn reload_command_reports_the_result() {
     edit(&file, "watch = false", "watch = false\nlame_duck_s = 3");
     let good = reload();
     assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
-    let told = stdout(&good);
-    assert!(told.contains("zone corp.internal. (ZLAB0CORPINTERNAL): 1 name changed"), "{told}");
-    assert!(told.contains("requires a restart: [server] lame_duck_s: 0 → 3"), "{told}");
+    let reported = stdout(&good);
+    assert!(reported.contains("zone corp.internal. (ZLAB0CORPINTERNAL): 1 name changed"), "{reported}");
+    assert!(reported.contains("requires a restart: [server] lame_duck_s: 0 → 3"), "{reported}");
 
     edit(&file, "10.0.1.21", "10.0.1.999");
     let bad = reload();
     assert_eq!(bad.status.code(), Some(1));
-    let told = stderr(&bad);
-    assert!(told.contains("plustwo.toml:") && told.contains("10.0.1.999"), "{told}");
-    assert!(told.contains("rejected: 1 error; the previous configuration is kept"), "{told}");
+    let reported = stderr(&bad);
+    assert!(reported.contains("plustwo.toml:") && reported.contains("10.0.1.999"), "{reported}");
+    assert!(reported.contains("rejected: 1 error; the previous configuration is kept"), "{reported}");
 
     fs::remove_file(&file).unwrap();
     let gone = plustwo(&["reload", "--json", "--admin", &served.admin]);
@@ -120,7 +119,7 @@ fn a_post_request_reloads_and_returns_the_changes() {
 fn changed_files_are_detected_for_all_kinds_of_writes() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
-    // A zone file in a folder of its own.
+    // A zone file in a separate directory.
     fs::create_dir(dir.path().join("zones")).unwrap();
     let zone = dir.path().join("zones/x.zone");
     fs::write(&zone, "a 60 IN A 10.0.1.1\n").unwrap();
@@ -150,7 +149,7 @@ fn changed_files_are_detected_for_all_kinds_of_writes() {
     served.stop();
 }
 
-/// Asks in a loop until told to stop. Gives how many answers there were.
+/// Sends queries in a loop until it is stopped, and counts the answers.
 struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -158,7 +157,7 @@ struct Load {
 }
 
 impl Load {
-    /// `right` looks at each answer. A query that gets none fails the thread.
+    /// `right` verifies each answer. A query without an answer fails the thread.
     fn start(dns: SocketAddr, name: &'static str, right: fn(&[IpAddr])) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let thread = {
@@ -174,7 +173,7 @@ impl Load {
         Self { stop, answered, thread }
     }
 
-    /// Waits for more answers, so that something happens between two steps of a test.
+    /// Waits for further answers, so that queries are sent between two steps of a test.
     fn wait_for_more(&self) {
         let before = self.answered.load(Ordering::Relaxed);
         while self.answered.load(Ordering::Relaxed) == before {
@@ -236,13 +235,13 @@ fn the_service_manager_is_notified() {
     let mut next = |wanted: &str| loop {
         let mut octets = [0; 4096];
         let length = manager.recv(&mut octets).unwrap_or_else(|error| panic!("{error} before {wanted}"));
-        let told = String::from_utf8_lossy(&octets[..length]).into_owned();
-        let is_watchdog = told.contains("WATCHDOG=1");
+        let reported = String::from_utf8_lossy(&octets[..length]).into_owned();
+        let is_watchdog = reported.contains("WATCHDOG=1");
         watchdogs += usize::from(is_watchdog);
-        if told.contains(wanted) {
-            break told;
+        if reported.contains(wanted) {
+            break reported;
         }
-        assert!(is_watchdog, "{told} instead of {wanted}");
+        assert!(is_watchdog, "{reported} instead of {wanted}");
     };
     let served = DaemonProcess::start_as(command);
     assert!(next("READY=1").contains("STATUS=Serving configuration"));
@@ -260,11 +259,12 @@ fn the_service_manager_is_notified() {
     assert!(watchdogs >= 2);
 }
 
-/// A daemon that is given these sockets as descriptors 3 and 4.
+/// A daemon that is passed these sockets as descriptors 3 and 4.
 fn with_sockets(file: &str, udp: &UdpSocket, tcp: &TcpListener) -> Command {
-    // The shell has the process id that it gives its program, and gives on descriptors by number.
+    // The shell replaces itself with the program, so the process ID is the same, and passes descriptors by
+    // number.
     for socket in [udp.as_fd(), tcp.as_fd()] {
-        // Sockets of the standard library are closed in a child unless said.
+        // Sockets of the standard library are closed in child processes by default.
         fcntl(socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     }
     let script = format!(
@@ -277,7 +277,7 @@ fn with_sockets(file: &str, udp: &UdpSocket, tcp: &TcpListener) -> Command {
     command
 }
 
-/// UDP and TCP on one free port.
+/// UDP and TCP sockets on one free port.
 fn sockets() -> (UdpSocket, TcpListener) {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -300,7 +300,7 @@ fn a_restart_with_passed_sockets_loses_no_query() {
     for _ in 0..3 {
         load.wait_for_more();
         served.stop();
-        // Nobody reads now; the kernel queues the connection and its query.
+        // No process reads now; the kernel queues the connection and its query.
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let query = question(7, "db.corp.internal", 1, 1, false);
         let length = u16::try_from(query.len()).unwrap().to_be_bytes();
@@ -322,16 +322,19 @@ fn a_passed_socket_without_a_listener_is_an_error() {
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let output = with_sockets(&file, &udp, &tcp).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let told = stderr(&output);
+    let reported = stderr(&output);
     let address = udp.local_addr().unwrap();
-    assert!(told.contains(&format!("inherited socket: UDP {address} (descriptor 3, `dns`)")), "{told}");
-    assert!(told.contains("socket unit"), "{told}");
+    assert!(
+        reported.contains(&format!("inherited socket: UDP {address} (descriptor 3, `dns`)")),
+        "{reported}"
+    );
+    assert!(reported.contains("socket unit"), "{reported}");
 }
 
 #[test]
 fn during_the_lame_duck_period_queries_are_answered_and_ready_fails() {
     let dir = tempfile::tempdir().unwrap();
-    // Longer than any test waits: it is the second signal that ends it.
+    // Longer than any test: the second signal must end it.
     let file = lab_with(dir.path(), "127.0.0.1:0", "lame_duck_s = 600");
     let mut served = DaemonProcess::start(&file);
     assert!(served.http("GET", "/ready").0.contains(" 200 "));
@@ -345,7 +348,7 @@ fn during_the_lame_duck_period_queries_are_answered_and_ready_fails() {
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
 }
 
-/// The values of a reload by what came of it.
+/// The number of reloads with a result.
 fn reloads(served: &DaemonProcess, result: &str) -> u32 {
     let page = served.http("GET", "/metrics").1;
     let series = format!("plustwo_config_reloads_total{{result=\"{result}\"}} ");
@@ -361,7 +364,7 @@ fn a_temporarily_empty_file_does_not_empty_the_network() {
     served.wait_for("Watching the configuration.");
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
     let answer = || client.query("db.corp.internal", "A").addresses();
-    // Cut to nothing, a comment alone, and the head of the file, which is valid by itself.
+    // Truncated, only a comment, and the beginning of the file, which is valid by itself.
     let head = &lab[..lab.find("[[vpc]]").unwrap()];
     for (n, text) in ["", "# all of it is gone\n", head].into_iter().enumerate() {
         fs::write(&file, text).unwrap();
@@ -371,12 +374,12 @@ fn a_temporarily_empty_file_does_not_empty_the_network() {
         assert_eq!(answer(), [ip("10.0.1.20")]);
         assert_eq!(reloads(&served, "failed") as usize, n + 1);
     }
-    // When it is whole again it is read as ever.
+    // Once it is complete, it is loaded as usual.
     fs::write(&file, lab.replace("10.0.1.20", "10.0.1.22")).unwrap();
     served.wait_for("Reloaded.");
     assert_eq!(answer(), [ip("10.0.1.22")]);
 
-    // Who asks for it gets it, and is warned.
+    // An explicit request applies it with a warning.
     fs::write(&file, "").unwrap();
     served.wait_for("Keeping the previous configuration: the new configuration has no locations");
     let (status, body) = served.http("POST", "/v1/reload");

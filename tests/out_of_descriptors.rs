@@ -1,6 +1,6 @@
-//! A door that cannot accept for want of descriptors waits and recovers.
+//! A listener that cannot accept for lack of descriptors waits and recovers.
 //!
-//! In a file of its own: the limit belongs to the process, and other tests open files too.
+//! In a separate file: the limit applies to the process, and other tests open files as well.
 
 mod lab;
 
@@ -39,7 +39,7 @@ async fn a_listener_without_descriptors_serves_once_some_are_free() {
     while let Ok(file) = File::open("/dev/null") {
         held.push(file);
     }
-    // The system completes the connection by itself; the door cannot have it.
+    // The system completes the connection; the listener cannot accept it.
     let mut client = client.connect(address).await.expect("connected");
     while engine.observer().listeners().tcp_accept_errors.get() == 0 {
         tokio::task::yield_now().await;

@@ -1,6 +1,7 @@
-//! The README's table is what a running daemon answers, asked over UDP from each place's loopback address.
+//! The table in the README equals the answers of a running daemon, queried over UDP from the loopback address
+//! of each location.
 //!
-//! `UPDATE_EXPECT=1 cargo test --test readme` writes the answers into the table.
+//! `UPDATE_EXPECT=1 cargo test --test readme` updates the table.
 
 mod common;
 
@@ -33,7 +34,7 @@ fn the_readme_matches_the_output_of_dig() {
     assert_eq!(table, found, "UPDATE_EXPECT=1 cargo test --test readme writes the table anew");
 }
 
-/// One row, and a look whether the carriers without EDNS tell the same.
+/// A row of the table; verifies that the transports without EDNS return the same information.
 fn row(lab: &Lab, from: &str, name: &str) -> String {
     let client = Client::new(lab.dns, from.parse().unwrap());
     let reply = client.query(name, "A");

@@ -1,24 +1,24 @@
-//! Scenarios: behaviour that a user could describe, told in Markdown and checked.
+//! Scenarios: behaviour as a user would describe it, in Markdown, and verified.
 //!
-//! Every `tests/scenarios/*.md` is a suite and every `##` heading in it a scenario. What is fenced is
-//! checked or used, and a fence that is neither is a error:
+//! Every `tests/scenarios/*.md` is a suite, and every `##` heading in it a scenario. Fences are verified or
+//! used, and a fence that is neither is an error:
 //!
 //! ```text
-//! toml config          the configuration; before the first heading it is shared, and a scenario's own
+//! toml config          the configuration; before the first heading it is shared, and that of a scenario
 //!                      is appended to it
-//! report               the findings of `check` on that configuration, a line each; `shared` and `config`
-//!                      stand for the two texts, with lines counted in each
-//! dig from=PLACE …     questions, as a person reads dig: `name type`, and below it what comes back
-//! explain from=PLACE   the same questions, and below each the claims on its names: who won, who lost, and why
+//! report               the diagnostics of `check` for that configuration, one per line; `shared` and `config`
+//!                      represent the two texts, with lines counted in each
+//! dig from=PLACE …     queries in the style of dig: `name type`, followed by the answer
+//! explain from=PLACE   the same queries, each followed by the claims for its names: selected, rejected, and why
 //! ```
 //!
-//! `from` is a place's name or an address; `view` is a view's name or an inbound endpoint's id, for clients
-//! that ask a door that is bound to it. `rotation=N` is how many times the question was asked before; `draw=N` is
-//! the random number that weighted records are drawn by, 0 unless said.
-//! `texts` adds the extended errors that tell paths, word for word.
+//! `from` is the name of a location or an address; `view` is the name of a view or the ID of an inbound
+//! endpoint, for clients of a listener that is bound to it. `rotation=N` is the number of previous queries;
+//! `draw=N` is the random number that selects weighted records, 0 by default. `texts` includes the full text
+//! of extended errors with paths.
 //!
-//! `UPDATE_EXPECT=1 cargo test --test scenarios` writes what is found over what is expected, so that a
-//! change of behaviour is seen as a diff.
+//! `UPDATE_EXPECT=1 cargo test --test scenarios` replaces the expected output, so that a change of behaviour
+//! appears as a diff.
 
 #[path = "scenarios/dig.rs"]
 mod dig;
@@ -31,20 +31,20 @@ use std::path::Path;
 use plustwo::config::{self, Loaded};
 use plustwo::world::compile::compile;
 
-/// A fenced block: its info string, the lines between its fences, and where they stand in the file.
+/// A fenced block: its info string, its lines, and their position in the file.
 struct Block<'a> {
     info: &'a str,
     lines: Vec<&'a str>,
     at: Range<usize>,
 }
 
-/// One `##` heading with the blocks below it. The part above the first heading is one without a name.
+/// A `##` heading with its blocks. The part above the first heading has no name.
 struct Scenario<'a> {
     name: &'a str,
     blocks: Vec<Block<'a>>,
 }
 
-/// A block whose lines are not what they should be.
+/// A block with unexpected lines.
 struct Difference {
     message: String,
     at: Range<usize>,
@@ -70,7 +70,7 @@ fn all_scenarios_pass() {
     assert!(failures.is_empty(), "\n{}\n{} failures", failures.join("\n"), failures.len());
 }
 
-/// Checks a suite: what differs, or what stops the suite from being a check at all.
+/// Runs a suite: the differences, or the reasons why the suite is invalid.
 fn judge(path: &Path, text: &str) -> Result<Vec<Difference>, Vec<String>> {
     let file = path.file_name().unwrap_or_default().display();
     let (shared, scenarios) = parse(text).map_err(|error| vec![format!("{file}: {error}")])?;
@@ -122,7 +122,7 @@ fn parse(text: &str) -> Result<(String, Vec<Scenario<'_>>), String> {
     Ok((joined(&top), scenarios))
 }
 
-/// The configuration that a scenario's blocks hold.
+/// The configuration of a scenario's blocks.
 fn joined(scenario: &Scenario<'_>) -> String {
     let blocks = scenario.blocks.iter().filter(|block| block.info == "toml config");
     blocks.flat_map(|block| &block.lines).flat_map(|line| [line, "\n"]).collect()
@@ -153,7 +153,7 @@ fn scenario_differences(
     if checks == 0 { Err("it checks nothing".to_owned()) } else { Ok(differences) }
 }
 
-/// What differs between a block's lines and the ones found; how they are spaced does not count.
+/// The difference between a block's lines and the actual ones, ignoring spacing.
 fn difference(block: &Block<'_>, found: Vec<String>) -> Option<Difference> {
     let expected = plain(&block.lines);
     let plain_found = plain(&found);
@@ -165,20 +165,20 @@ fn difference(block: &Block<'_>, found: Vec<String>) -> Option<Difference> {
     let from_end = |lines: &[String], i: usize| lines[lines.len() - 1 - i].clone();
     let tail =
         (0..shorter - head).take_while(|i| from_end(&expected, *i) == from_end(&plain_found, *i)).count();
-    let told = |what: &str, lines: &[String]| -> String {
+    let reported = |what: &str, lines: &[String]| -> String {
         lines[head..lines.len() - tail].iter().map(|line| format!("  {what} {line}\n")).collect()
     };
-    let message = told("expected", &expected) + &told("found   ", &plain_found);
+    let message = reported("expected", &expected) + &reported("found   ", &plain_found);
     Some(Difference { message, at: block.at.clone(), found })
 }
 
-/// Lines without what only looks: blank lines, and the width of spaces.
+/// Lines without blank ones, with spaces normalised.
 fn plain<S: AsRef<str>>(lines: &[S]) -> Vec<String> {
     let words = lines.iter().map(|line| line.as_ref().split_whitespace().collect::<Vec<_>>().join(" "));
     words.filter(|line| !line.is_empty()).collect()
 }
 
-/// The suite with the lines that were found in place of those expected.
+/// The suite with the actual lines in place of the expected ones.
 fn rewritten(text: &str, differences: &[Difference]) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     for difference in differences.iter().rev() {
@@ -187,21 +187,21 @@ fn rewritten(text: &str, differences: &[Difference]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The findings on a configuration, their lines counted in the block that they stand in.
+/// The diagnostics of a configuration, with lines counted in their block.
 fn headlines(path: &Path, shared: usize, loaded: &Loaded) -> Vec<String> {
     let folder = format!("{}/", path.parent().unwrap_or(path).display());
-    let told = |finding: &config::Diagnostic| {
+    let reported = |finding: &config::Diagnostic| {
         let line = finding.headline(&loaded.sources);
         let Some(place) = loaded.sources.place(finding.mark).filter(|place| place.path == path) else {
             return line;
         };
         let whole = format!("{}:{}:", path.display(), place.line);
-        // Files that a configuration names are told by their names.
+        // Files of a configuration are shown by their names.
         let rest = line.strip_prefix(&whole).unwrap_or(&line).replace(&folder, "");
         match place.line.checked_sub(shared) {
             Some(own) if own > 0 => format!("config:{own}:{rest}"),
             _ => format!("shared:{}:{rest}", place.line),
         }
     };
-    loaded.report.sorted().into_iter().map(told).collect()
+    loaded.report.sorted().into_iter().map(reported).collect()
 }

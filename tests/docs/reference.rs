@@ -1,5 +1,5 @@
-//! The reference of every key, made from the JSON Schema: a table for each section, in the order of the types that
-//! `src/config/v1/` declares.
+//! The configuration reference, generated from the JSON Schema: a table for each section, in the order of the
+//! types in `src/config/v1/`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,47 +8,48 @@ use serde_json::{Map, Value};
 
 use super::{files, read};
 
-/// What the reference is made from.
+/// The sources of the reference.
 pub struct Reference {
     /// The schema, as `plustwo schema` prints it.
     schema: Value,
-    /// The texts of `src/config/v1/`: the schema sorts keys by letter, these have them as they were thought out.
+    /// The text of `src/config/v1/`: the schema sorts keys alphabetically, the source has them in a
+    /// meaningful order.
     source: String,
 }
 
-/// A section: where it stands, and the definition that its keys have.
+/// A section: its path, and the definition of its keys.
 pub struct Section<'s> {
     /// `vpc.endpoint`; empty for the top level.
     pub path: String,
-    /// Whether there may be many of it.
+    /// Whether it is a list.
     pub is_list: bool,
     /// The definition.
     pub definition: &'s Value,
-    /// The name of the definition, which is the type's.
+    /// The name of the definition, which is that of the type.
     name: String,
 }
 
 impl Section<'_> {
-    /// As it is written in TOML.
+    /// Its header in TOML.
     fn header(&self) -> String {
         if self.is_list { format!("[[{}]]", self.path) } else { format!("[{}]", self.path) }
     }
 
-    /// Its heading's name in links, on GitHub and in the book alike.
+    /// The anchor of its heading, on GitHub and in the book.
     fn anchor(&self) -> String {
         self.path.replace('.', "")
     }
 }
 
 impl Reference {
-    /// The program's own.
+    /// The schema of the program.
     pub fn new() -> Self {
         let schema = serde_json::from_str(&plustwo::config::json_schema()).expect("the schema is JSON");
         let source = files("src/config/v1".as_ref(), "rs").iter().map(|path| read(path)).collect();
         Self { schema, source }
     }
 
-    /// Every section, each before those in it. What stands in a section whose type an earlier one has is not told again.
+    /// All sections, parents before children. A section with the type of an earlier one is not repeated.
     pub fn sections(&self) -> Vec<Section<'_>> {
         let root = Section {
             path: String::new(),
@@ -59,8 +60,8 @@ impl Reference {
         let mut found = vec![root];
         let mut next = 0;
         while let Some(section) = found.get(next) {
-            let is_told = found[..next].iter().any(|earlier| earlier.name == section.name);
-            let keys = if is_told { Vec::new() } else { self.keys(section) };
+            let is_listed = found[..next].iter().any(|earlier| earlier.name == section.name);
+            let keys = if is_listed { Vec::new() } else { self.keys(section) };
             let below: Vec<Section<'_>> =
                 keys.into_iter().filter_map(|key| self.below(section, key)).collect();
             next += 1;
@@ -69,7 +70,7 @@ impl Reference {
         found
     }
 
-    /// The section that a key of another one opens.
+    /// The section of a key of another section.
     fn below<'s>(&'s self, section: &Section<'s>, key: &str) -> Option<Section<'s>> {
         let value = &section.definition["properties"][key];
         let is_list = value.get("items").is_some();
@@ -79,7 +80,7 @@ impl Reference {
         Some(Section { path: format!("{parent}{key}"), is_list, definition, name: name.to_owned() })
     }
 
-    /// The keys of a section, as its type declares them.
+    /// The keys of a section, in the order of its type.
     pub fn keys<'s>(&self, section: &Section<'s>) -> Vec<&'s str> {
         let body = self.fields(&section.name);
         let at = |key: &&str| {
@@ -91,7 +92,8 @@ impl Reference {
         keys
     }
 
-    /// The source text between a type's braces; of a type that is read from another one, that one's.
+    /// The source text between the braces of a type; for a type that is deserialised through another one,
+    /// that of the other.
     fn fields(&self, name: &str) -> &str {
         let (before, body) =
             self.source.split_once(&format!("struct {name} {{\n")).expect("a type is declared");
@@ -102,14 +104,14 @@ impl Reference {
         body.split_once("\n}\n").expect("a type ends").0
     }
 
-    /// What a value refers to, with its name. A key that may be left out refers to that or nothing.
+    /// The definition that a value refers to, with its name. An optional key refers to it or to null.
     fn definition<'s>(&'s self, value: &'s Value) -> Option<(&'s str, &'s Value)> {
         let parts = value["anyOf"].as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
         let name = parts.iter().find_map(|part| part["$ref"].as_str())?.strip_prefix("#/$defs/")?;
         Some((name, &self.schema["$defs"][name]))
     }
 
-    /// The words that a value, or each one of a list, may be, with their meanings.
+    /// The values of an enumeration, or of the elements of a list, with their meanings.
     fn words(&self, value: &Value) -> Vec<(String, String)> {
         let value = value.get("items").unwrap_or(value);
         let Some((_, definition)) = self.definition(value) else { return Vec::new() };
@@ -128,12 +130,12 @@ impl Reference {
         parts.iter().flat_map(words).collect()
     }
 
-    /// What stands in the column `type`.
+    /// The contents of the column `type`.
     fn kind(&self, value: &Value) -> String {
         if let Some(items) = value.get("items") {
             let is_table =
                 self.definition(items).is_some_and(|(_, definition)| definition.get("properties").is_some());
-            // Of an element that may be a string too, the section shows the table.
+            // For an element that can also be a string, the section shows the table.
             let is_string = items["anyOf"].as_array().is_some_and(|parts| parts[0]["type"] == "string");
             return if is_table && is_string {
                 "list: text or table".to_owned()
@@ -167,11 +169,11 @@ impl Reference {
         }
     }
 
-    /// The whole text, below what a person wrote above it.
+    /// The complete text below the handwritten introduction.
     pub fn text(&self) -> String {
         let sections = self.sections();
         let mut text = String::new();
-        let mut told: Vec<&Section<'_>> = Vec::new();
+        let mut reported: Vec<&Section<'_>> = Vec::new();
         for section in &sections {
             if section.path.is_empty() {
                 text.push_str("\n## Top level\n\n");
@@ -179,7 +181,7 @@ impl Reference {
                 let level = if section.path.contains('.') { "###" } else { "##" };
                 write!(text, "\n{level} `{}`\n\n", section.header()).unwrap();
             }
-            if let Some(like) = told.iter().find(|like| like.name == section.name) {
+            if let Some(like) = reported.iter().find(|like| like.name == section.name) {
                 writeln!(
                     text,
                     "{} Its keys are those of [`{}`](#{}).",
@@ -216,12 +218,12 @@ impl Reference {
                     writeln!(text, "- `{word}`: {meaning}").unwrap();
                 }
             }
-            told.push(section);
+            reported.push(section);
         }
         text
     }
 
-    /// Every section and every key, as `vpc.endpoint` and `vpc.endpoint.service`.
+    /// All sections and keys, such as `vpc.endpoint` and `vpc.endpoint.service`.
     pub fn paths(&self) -> BTreeSet<String> {
         let mut paths = BTreeSet::new();
         for section in self.sections() {
@@ -231,7 +233,7 @@ impl Reference {
         paths
     }
 
-    /// The keys and words that have no doc comment, and the defaults that the schema does not have.
+    /// The keys and values without a doc comment, and defaults that the schema lacks.
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for section in self.sections() {
@@ -252,8 +254,8 @@ impl Reference {
         gaps
     }
 
-    /// A configuration with one of every section and every key that must be there, and, if it is said, every key that
-    /// has a default, with it.
+    /// A configuration with one of each section and all required keys and, optionally, all keys with a
+    /// default, set to it.
     pub fn configuration(&self, with_defaults: bool) -> toml::Table {
         self.table(&self.sections()[0], with_defaults)
     }
@@ -276,7 +278,7 @@ impl Reference {
         table
     }
 
-    /// A value that can stand at a key.
+    /// A valid value of a key.
     fn sample(&self, value: &Value) -> toml::Value {
         if value.get("items").is_some() {
             return toml::Value::Array(Vec::new());
@@ -294,7 +296,7 @@ impl Reference {
             return simple;
         }
         let form = value["title"].as_str().unwrap_or("a text");
-        // `such as` shows one; ids and addresses do not.
+        // `such as` contains an example; IDs and addresses have none.
         if let Some((_, shown)) = form.split_once("such as `") {
             return shown.split('`').next().unwrap_or_default().into();
         }
@@ -334,17 +336,17 @@ impl Reference {
     }
 }
 
-/// What holds when a key is not written.
+/// The default of a key.
 enum Default {
-    /// It must be written.
+    /// The key is required.
     Required,
-    /// This does.
+    /// A value.
     Value(Value),
-    /// The section has defaults of its own.
+    /// The section has defaults of its keys.
     Table,
-    /// Nothing, or what the key's text says.
+    /// None, or as described.
     None,
-    /// The schema does not say.
+    /// Not in the schema.
     Unknown,
 }
 

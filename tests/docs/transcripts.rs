@@ -1,8 +1,8 @@
-//! What the manual shows of verbs that answer at once is what the program prints.
+//! Transcripts in the manual equal the output of the program, for commands without a daemon.
 //!
-//! A fence is a transcript when it begins with `$ plustwo` and `explain`, `check`, `audit`, `diff` or `import`. A file that it
-//! names is the page's `# complete: NAME` fence, a `json` fence with its path behind that word, or else the `toml` fence
-//! before it.
+//! A fence is a transcript if it begins with `$ plustwo` and `explain`, `check`, `audit`, `diff` or `import`.
+//! A file that it names is the page's `# complete: NAME` fence, a `json` fence with its path after that word,
+//! or otherwise the `toml` fence before it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use super::{COMPLETE, files, read};
 
-/// Mistakes that need more files than the one that is shown.
+/// Errors that require more files than the one shown.
 const NEED_MORE_FILES: [&str; 3] = ["duplicate-section.toml", "zone-file.toml", "certificate.toml"];
 
 #[test]
@@ -19,28 +19,28 @@ fn every_transcript_matches_the_output() {
     let mut wrong = Vec::new();
     for path in files(Path::new("docs"), "md") {
         let page = read(&path);
-        let (anew, count) = replayed(&page);
+        let (updated, count) = replayed(&page);
         shown += count;
-        // A page without a transcript may be one that another test is writing just now.
-        if count == 0 || anew == page {
+        // Another test may be writing a page without transcripts at the same time.
+        if count == 0 || updated == page {
             continue;
         }
         if std::env::var_os("UPDATE_EXPECT").is_some() {
-            fs::write(&path, anew).unwrap();
+            fs::write(&path, updated).unwrap();
         } else {
             let line =
-                page.lines().zip(anew.lines()).position(|(old, new)| old != new).unwrap_or_default() + 1;
+                page.lines().zip(updated.lines()).position(|(old, new)| old != new).unwrap_or_default() + 1;
             wrong.push(format!("{}:{line}", path.display()));
         }
     }
     assert!(shown > 50, "the transcripts were not found: {shown}");
-    assert_eq!(wrong, Vec::<String>::new(), "UPDATE_EXPECT=1 cargo test --test docs writes them anew");
+    assert_eq!(wrong, Vec::<String>::new(), "UPDATE_EXPECT=1 cargo test --test docs writes them updated");
 }
 
-/// A page with what the program prints in its transcripts, and how many commands were run.
+/// A page with the actual output in its transcripts, and the number of commands.
 fn replayed(page: &str) -> (String, usize) {
     let folder = tempfile::tempdir().unwrap();
-    let mut anew = String::new();
+    let mut updated = String::new();
     let mut shown = 0;
     let mut last_toml = String::new();
     let mut fence: Option<(&str, Vec<&str>)> = None;
@@ -48,7 +48,7 @@ fn replayed(page: &str) -> (String, usize) {
         match &mut fence {
             None => {
                 fence = line.strip_prefix("```").map(|info| (info, Vec::new()));
-                anew += &format!("{line}\n");
+                updated += &format!("{line}\n");
             }
             Some((_, lines)) if line != "```" => lines.push(line),
             Some((info, lines)) => {
@@ -70,17 +70,17 @@ fn replayed(page: &str) -> (String, usize) {
                 if lines.first().is_some_and(|line| is_command(line)) && !needs_more_files(&commands) {
                     shown += commands.len();
                     for command in commands {
-                        anew += &format!("{command}\n{}", run(folder.path(), command, &last_toml));
+                        updated += &format!("{command}\n{}", run(folder.path(), command, &last_toml));
                     }
                 } else {
-                    anew += &text;
+                    updated += &text;
                 }
-                anew += "```\n";
+                updated += "```\n";
                 fence = None;
             }
         }
     }
-    (anew, shown)
+    (updated, shown)
 }
 
 fn is_command(line: &str) -> bool {
@@ -93,7 +93,7 @@ fn needs_more_files(commands: &[&str]) -> bool {
     commands.iter().any(|command| NEED_MORE_FILES.iter().any(|file| command.ends_with(file)))
 }
 
-/// What a command prints, to standard output and then to standard error, without the blank lines at its end.
+/// The output of a command, standard output first, then standard error, without trailing blank lines.
 fn run(folder: &Path, command: &str, last_toml: &str) -> String {
     let arguments: Vec<&str> = command.split_whitespace().skip(2).collect();
     let config =

@@ -1,4 +1,4 @@
-//! What security groups and network ACLs say, one rule after the other.
+//! Security groups and network ACLs, evaluated rule by rule.
 
 use super::*;
 
@@ -8,11 +8,11 @@ impl Packet<'_> {
         Some(own.groups.iter().map(|group| (self.client.vpc, *group)).collect())
     }
 
-    /// What the client's groups let out.
+    /// Outbound rules of the client's groups.
     pub(super) fn client_groups(&self, asked: IpAddr, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
         let Some(own) = self.own_groups().filter(|own| !own.is_empty()) else { return };
         let far = match (end, self.owner()) {
-            // Groups of another network mean nothing to rules of what goes out.
+            // Outbound rules cannot refer to groups of another network.
             _ if self.groups != Groups::Count => Some(vec![]),
             (End::InVpc(vpc), Some(owner)) if !owner.groups.is_empty() => {
                 Some(owner.groups.iter().map(|group| (*vpc, *group)).collect())
@@ -29,22 +29,22 @@ impl Packet<'_> {
         verdicts.push((self.any_match(rules, &[asked], far.as_deref()), Reason::SgDenied));
     }
 
-    /// What the groups of the interface at the end let in.
+    /// Inbound rules of the groups of the destination's interface.
     pub(super) fn owner_groups(&self, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
         let (End::InVpc(vpc), Some(owner)) = (end, self.owner()) else { return };
         if owner.groups.is_empty() {
             return;
         }
         let rules = owner.groups.iter().flat_map(|group| &self.net.vpcs[*vpc].groups[*group].ingress);
-        // Groups of clients behind a transit gateway mean nothing to endpoints.
+        // Groups of clients behind a transit gateway do not apply to endpoints.
         let own = match owner.kind {
-            Kind::Endpoint if self.groups == Groups::AreNotKnown => Some(vec![]),
+            Kind::Endpoint if self.groups == Groups::Unknown => Some(vec![]),
             _ => self.own_groups(),
         };
         verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenied));
     }
 
-    /// Whether any rule speaks of port 443 and of the other end, for each address that it may have.
+    /// Whether any rule matches port 443 and the other end, for each address that it may have.
     fn any_match<'r>(
         &self,
         rules: impl Iterator<Item = &'r GroupRule>,
@@ -68,7 +68,7 @@ impl Packet<'_> {
                     Peer::Cidr(_) | Peer::List(_) => Verdict::Stops,
                     Peer::Group(vpc, group) => match (self.groups, groups) {
                         (Groups::MeanNothing, _) | (_, Some([])) => Verdict::Stops,
-                        (Groups::AreNotKnown, _) | (_, None) => Verdict::Unknown,
+                        (Groups::Unknown, _) | (_, None) => Verdict::Unknown,
                         (Groups::Count, Some(own)) if own.contains(&(*vpc, *group)) => Verdict::Passes,
                         (Groups::Count, Some(_)) => Verdict::Stops,
                     },
@@ -79,14 +79,14 @@ impl Packet<'_> {
         together(addresses.iter().map(of))
     }
 
-    /// What the network ACL of each border says to the packet, and to the reply.
+    /// The network ACL of each boundary, for the packet and its reply.
     pub(super) fn acls(&self, verdicts: &mut Vec<(Verdict, Reason)>) {
         for (vpc, acl, is_out, from, to) in &self.crossings {
             let acl = &self.net.vpcs[*vpc].acls[*acl];
             let far = if *is_out { std::slice::from_ref(to) } else { from };
             let forth = far.iter().map(|address| first_match(acl, *is_out, 443, *address));
             verdicts.push((together(forth), Reason::NaclDenied));
-            // Replies go to whatever port the client took: those around every border say for the others.
+            // Replies go to an ephemeral port: those around each boundary of a rule represent the others.
             let borders = acl.entries.iter().flat_map(|entry| {
                 [
                     entry.ports.0.saturating_sub(1),
@@ -104,7 +104,7 @@ impl Packet<'_> {
     }
 }
 
-/// What the rule with the lowest number says that speaks of this port and this address.
+/// The result of the rule with the lowest number that matches this port and address.
 fn first_match(acl: &Acl, is_egress: bool, port: u16, address: IpAddr) -> Verdict {
     let matching = acl.entries.iter().filter(|entry| {
         let is_for_all = entry.protocol == "-1";
@@ -118,7 +118,7 @@ fn first_match(acl: &Acl, is_egress: bool, port: u16, address: IpAddr) -> Verdic
     }
 }
 
-/// The verdict on all of several: what not all of them get is not known.
+/// The combined verdict: unknown if they differ.
 fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     let mut all = verdicts;
     let Some(first) = all.next() else { return Verdict::Passes };

@@ -1,10 +1,10 @@
-//! What is in a random network.
+//! The contents of a random network.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// A whole network. VPC 1 has 10.1.0.0/16, and so on.
+/// A network. VPC 1 has 10.1.0.0/16, and so on.
 #[derive(Debug)]
 pub struct Net {
     pub vpcs: Vec<Vpc>,
@@ -19,7 +19,7 @@ pub struct Vpc {
     pub tables: Vec<Vec<Route>>,
     pub acls: Vec<Acl>,
     pub groups: Vec<Group>,
-    /// What has an address: for each the subnet and the groups.
+    /// Everything with an address: for each the subnet and the groups.
     pub interfaces: Vec<Interface>,
     pub nats: Vec<Nat>,
 }
@@ -75,7 +75,7 @@ pub struct Route {
 
 #[derive(Debug)]
 pub struct Acl {
-    /// Whether outwards, the number, the protocol, the ports, the prefix, whether it lets pass.
+    /// Direction, number, protocol, ports, prefix, action.
     pub entries: Vec<AclEntry>,
 }
 
@@ -106,7 +106,7 @@ pub struct GroupRule {
 pub enum Peer {
     Cidr(IpNet),
     List(usize),
-    /// A group of this VPC or of another.
+    /// A group of this VPC or of another one.
     Group(usize, usize),
 }
 
@@ -129,7 +129,7 @@ pub struct Interface {
 pub struct Nat {
     /// `None`: regional.
     pub subnet: Option<usize>,
-    /// The table of a regional one.
+    /// The route table of a regional one.
     pub table: usize,
     pub address: Option<IpAddr>,
     pub is_public: bool,
@@ -138,7 +138,7 @@ pub struct Nat {
 #[derive(Debug)]
 pub struct TransitGateway {
     pub attachments: Vec<Attachment>,
-    /// None: the gateway's own.
+    /// None: the default route table.
     pub tables: Vec<TransitTable>,
 }
 
@@ -173,18 +173,18 @@ pub struct TransitRoute {
 pub struct Site {
     pub cidr: IpNet,
     pub has_internet: bool,
-    /// The VPC; for a Direct Connect gateway which virtual private gateway it says.
+    /// The VPC; for a Direct Connect gateway, its declared virtual private gateway.
     pub links: Vec<(usize, Option<Option<usize>>)>,
 }
 
-/// Who asks.
+/// A client.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub vpc: usize,
     pub subnet: usize,
     pub v4: Option<IpAddr>,
     pub v6: Option<IpAddr>,
-    /// The number of the interface, where it is declared.
+    /// The number of its interface, if declared.
     pub interface: Option<usize>,
 }
 
@@ -207,11 +207,11 @@ pub fn cidr(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-/// The prefix lists, which no VPC has addresses of.
+/// The prefix lists, which contain no addresses of VPCs.
 pub const LISTS: [&[&str]; 2] =
     [&["198.51.100.0/24", "192.168.1.0/24"], &["198.51.100.0/24", "198.51.100.64/26", "2001:db8:ffff::/48"]];
 
-/// The prefixes that a destination stands for.
+/// The prefixes of a destination.
 pub fn prefixes(to: &To) -> Vec<IpNet> {
     match to {
         To::Cidr(net) => vec![*net],

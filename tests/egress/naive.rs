@@ -1,4 +1,4 @@
-//! A way out, found by looking at everything one after the other. It knows the rules and nothing of the engine.
+//! An egress path found by sequential search, independent of the engine.
 
 use std::net::IpAddr;
 
@@ -9,29 +9,29 @@ use crate::model::*;
 
 mod filters;
 
-/// How many route tables a packet is followed through.
+/// Maximum number of route tables for a packet.
 const MOST_TABLES: usize = 64;
-/// How many transit gateways in a row.
+/// Maximum number of consecutive transit gateways.
 const MOST_GATEWAYS: usize = 64;
 
-/// What is said of a way.
+/// The result for a path.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct NaivePath {
     pub class: Class,
     pub matched: Option<IpNet>,
     pub reach: Reach,
     pub reason: Option<Reason>,
-    /// Whether the sender that a filter saw may have any of many addresses.
+    /// Whether a filter saw a sender that may have one of many addresses.
     pub is_loose: bool,
 }
 
-impl Way {
+impl NaivePath {
     pub fn words(&self) -> (Class, Option<IpNet>, Reach, Option<Reason>) {
         (self.class, self.matched, self.reach, self.reason)
     }
 }
 
-/// What a filter says, the worst first.
+/// The verdict of a filter, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Stops,
@@ -39,11 +39,11 @@ enum Verdict {
     Passes,
 }
 
-/// How much a rule's group means of the interface at the other end.
+/// Whether rules can refer to the groups at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Groups {
     MeanNothing,
-    AreNotKnown,
+    Unknown,
     Count,
 }
 
@@ -55,7 +55,7 @@ enum By {
     PublicAppliance,
 }
 
-/// Where a packet ends.
+/// The end of a packet's path.
 #[derive(Clone, Debug, PartialEq)]
 enum End {
     InVpc(usize),
@@ -70,36 +70,36 @@ struct Packet<'n> {
     net: &'n Net,
     client: &'n Client,
     to: IpAddr,
-    /// One address, or, where nobody said which, some of those that it may be.
+    /// One address or, if undeclared, some of the possible ones.
     from: Vec<IpAddr>,
     by: By,
     groups: Groups,
-    /// Where replies must come to.
+    /// Where replies must arrive.
     home: usize,
-    /// The VPC that it is in, and the subnet.
+    /// The VPC and subnet of its position.
     at: (usize, Option<usize>),
     is_passing: bool,
     is_reply: bool,
     is_translated: bool,
     /// The VPCs whose Gateway Load Balancer endpoint this sender's packets pass.
     inspected: Vec<usize>,
-    /// Whether replies pass others.
+    /// Whether replies pass different ones.
     is_asymmetric: bool,
     tables: usize,
-    /// The VPC, the network ACL, whether it leaves, from where to where.
+    /// The VPC, the network ACL, the direction, source and destination.
     crossings: Vec<(usize, usize, bool, Vec<IpAddr>, IpAddr)>,
     class: Class,
     matched: Option<IpNet>,
 }
 
-pub fn path(net: &Net, client: &Client, to: IpAddr) -> Way {
+pub fn path(net: &Net, client: &Client, to: IpAddr) -> NaivePath {
     let source = client.address_for(to).unwrap();
     let mut packet = Packet::new(net, client, to, source, (client.vpc, Some(client.subnet)));
     let end = packet.follow(net.vpcs[client.vpc].subnets[client.subnet].table, Reason::NoRoute);
     if packet.matched.is_none() {
         packet.class = Class::Unreachable;
     }
-    let way = |reach, reason| Way {
+    let way = |reach, reason| NaivePath {
         class: packet.class,
         matched: packet.matched,
         reach,
@@ -167,7 +167,7 @@ impl<'n> Packet<'n> {
         self.vpc().subnets[subnet].cidrs.iter().any(|net| net.contains(&self.to))
     }
 
-    /// The route of a table: the longest prefix, then the rank, then the order they are written in.
+    /// The route of a table: the longest prefix, then the rank, then the order of declaration.
     fn best(&self, table: usize) -> Option<(IpNet, Option<&'n Route>)> {
         let n = self.at.0 + 1;
         let mut best: Option<(IpNet, Rank, Option<&'n Route>)> = None;
@@ -188,13 +188,13 @@ impl<'n> Packet<'n> {
             for net in prefixes(&route.to) {
                 let is_propagated =
                     matches!(route.rank, Rank::DirectConnect | Rank::VpnStatic | Rank::VpnBgp);
-                // What is propagated never takes addresses from the VPC.
+                // Propagated routes never override the VPC's own addresses.
                 if !(is_propagated && own.iter().any(|own| own.contains(&net))) {
                     offer(net, route.rank, Some(route));
                 }
             }
         }
-        // Hosts of one subnet reach each other without a table.
+        // Hosts of one subnet reach each other without a route table.
         if self.at.1.is_some_and(|subnet| self.is_in(subnet)) {
             return own.into_iter().find(|net| net.contains(&self.to)).map(|net| (net, None));
         }
@@ -253,13 +253,13 @@ impl<'n> Packet<'n> {
         if route.state != "active" {
             return End::Dead(Reason::BlackholeRoute);
         }
-        let stands_in = match route.target {
+        let own_subnet = match route.target {
             Target::Nat(number) => self.vpc().nats[number].subnet,
             Target::LoadBalancer | Target::Appliance => Some(2),
             _ => None,
         };
-        // Inside a subnet nothing crosses its border.
-        if stands_in.is_none() || stands_in != self.at.1 {
+        // Within a subnet no boundary is crossed.
+        if own_subnet.is_none() || own_subnet != self.at.1 {
             self.leave();
         }
         let translates_perhaps = matches!(
@@ -295,7 +295,7 @@ impl<'n> Packet<'n> {
                 }
                 self.groups = Groups::MeanNothing;
                 self.enter(2);
-                // One without keeps what was before it.
+                // A private one keeps the previous state.
                 if is_public {
                     self.by = By::PublicAppliance;
                 }
@@ -305,7 +305,7 @@ impl<'n> Packet<'n> {
         }
     }
 
-    /// The interface that has the address.
+    /// The interface with the address.
     fn owner(&self) -> Option<&'n Interface> {
         self.vpc().interfaces.iter().find(|own| own.addresses.contains(&self.to))
     }
@@ -319,14 +319,14 @@ impl<'n> Packet<'n> {
             self.class = Class::InterfaceEndpoint;
         }
         let table = subnet.map(|subnet| self.vpc().subnets[subnet].table);
-        match self.replies_come_back(subnet, table) {
+        match self.replies_arrive(subnet, table) {
             true => End::InVpc(self.at.0),
             false => End::Dead(Reason::NoReturnRoute),
         }
     }
 
-    /// Whether what answers in a VPC finds the sender.
-    fn replies_come_back(&mut self, subnet: Option<usize>, table: Option<usize>) -> bool {
+    /// Whether replies from a VPC reach the sender.
+    fn replies_arrive(&mut self, subnet: Option<usize>, table: Option<usize>) -> bool {
         let Some(table) = table else { return true };
         if self.is_reply {
             return true;
@@ -335,7 +335,7 @@ impl<'n> Packet<'n> {
         self.all_replies(at, |reply| reply.follow(table, Reason::NoRoute))
     }
 
-    /// Whether replies come home that are sent so, to whichever of the sender's addresses.
+    /// Whether replies sent this way arrive, for all addresses of the sender.
     fn all_replies(&mut self, at: (usize, Option<usize>), send: impl Fn(&mut Self) -> End) -> bool {
         let mut is_asymmetric = false;
         for from in &self.from {
@@ -373,7 +373,7 @@ impl<'n> Packet<'n> {
             By::PrivateNat => Some(false),
             By::PublicAppliance => {
                 let table = self.at.1.map(|subnet| self.vpc().subnets[subnet].table);
-                if !self.replies_come_back(self.at.1, table) {
+                if !self.replies_arrive(self.at.1, table) {
                     return End::Dead(Reason::NoReturnRoute);
                 }
                 Some(true)
@@ -411,7 +411,7 @@ impl<'n> Packet<'n> {
                 nat.table
             }
         };
-        if !self.replies_come_back(nat.subnet, Some(table)) {
+        if !self.replies_arrive(nat.subnet, Some(table)) {
             return End::Dead(Reason::NoReturnRoute);
         }
         if let IpAddr::V6(address) = self.to {
@@ -494,9 +494,9 @@ impl<'n> Packet<'n> {
                     return if all { end } else { End::Dead(Reason::NoReturnRoute) };
                 }
                 Attached::Vpc(vpc, subnets) => {
-                    self.groups = self.groups.min(Groups::AreNotKnown);
+                    self.groups = self.groups.min(Groups::Unknown);
                     self.is_passing = true;
-                    // Addresses of the VPC before mean nothing to this one's internet gateway.
+                    // Addresses of the previous VPC are unknown to this one's internet gateway.
                     self.by = match self.by {
                         By::PublicNat | By::PrivateNat => By::PrivateNat,
                         By::PublicAppliance | By::Client => By::Client,
@@ -523,7 +523,7 @@ impl<'n> Packet<'n> {
             .any(|net| cidr(net).contains(&self.to))
     }
 
-    /// The attachment that a gateway's table leads to; the inner nothing is a blackhole.
+    /// The attachment of a gateway's route; the inner `None` is a blackhole.
     fn gateway_route(&self, gateway: &TransitGateway, from: usize) -> Option<Option<usize>> {
         let of = |attachment: &Attachment| -> Vec<IpNet> {
             match &attachment.to {
@@ -536,7 +536,7 @@ impl<'n> Packet<'n> {
             }
         };
         let association = gateway.attachments[from].association?;
-        // What is written goes before a VPC's, that before a site's, that before what nobody here brings.
+        // Static routes precede those of a VPC, then those of a site, then others.
         let rank = |attachment: Option<usize>| match attachment.map(|number| &gateway.attachments[number].to)
         {
             Some(Attached::Vpc(..)) => 1,

@@ -1,4 +1,4 @@
-//! Questions of a suite, and what comes back, as a person reads dig.
+//! Queries of a suite, and their answers in the style of dig.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -9,15 +9,15 @@ use plustwo::resolve::{NoTrace, Outcome, QueryContext, resolve};
 use plustwo::serve::annotate::path_texts;
 use plustwo::world::{Vantage, ViewId, World};
 
-/// The time of every question, in seconds: TTLs that count down have one value each.
+/// The time of every query, in seconds: TTLs that count down have a fixed value.
 const NOW_S: u64 = 0;
 
-/// Every question among a block's lines, with what it comes to.
-pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, String> {
+/// All queries in the lines of a block, with their answers.
+pub fn lines(world: &World, info: &str, queries: &[&str]) -> Result<Vec<String>, String> {
     let options = Options::read(info)?;
     let mut lines = Vec::new();
-    // What comes back begins with a semicolon.
-    for line in asked.iter().filter(|line| !line.starts_with(';')) {
+    // Lines of answers begin with a semicolon.
+    for line in queries.iter().filter(|line| !line.starts_with(';')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, rtype] = words[..] else { continue };
         let question = Question {
@@ -34,7 +34,7 @@ pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, S
     if lines.is_empty() { Err(format!("`{info}` asks nothing")) } else { Ok(lines) }
 }
 
-/// What a `dig` fence says.
+/// The options of a `dig` fence.
 #[derive(Default)]
 struct Options<'a> {
     from: &'a str,
@@ -42,7 +42,7 @@ struct Options<'a> {
     rotation: usize,
     draw: u64,
     texts: bool,
-    /// Whether the claims are told, not the records.
+    /// Whether claims are shown instead of records.
     explains: bool,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Options<'a> {
         if options.from.is_empty() { Err(format!("`{info}` wants from=PLACE")) } else { Ok(options) }
     }
 
-    /// Asks one question and writes down what comes back.
+    /// Appends a query's answer.
     fn answer(&self, world: &World, question: &Question, lines: &mut Vec<String>) -> Result<(), String> {
         let vantage = match self.vantage(world)? {
             Ok(vantage) => vantage,
@@ -73,12 +73,12 @@ impl<'a> Options<'a> {
                 return Ok(());
             }
         };
-        let occasion = QueryContext { now: NOW_S, random: self.draw };
+        let context = QueryContext { now: NOW_S, random: self.draw };
         if self.explains {
-            lines.extend(claims(world, vantage, question, occasion));
+            lines.extend(claims(world, vantage, question, context));
             return Ok(());
         }
-        let Some(outcome) = resolve(world, vantage, question, occasion, &mut NoTrace) else {
+        let Some(outcome) = resolve(world, vantage, question, context, &mut NoTrace) else {
             lines.push("; no reply".to_owned());
             return Ok(());
         };
@@ -98,8 +98,8 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// Where the client stands. The outer mistake is the scenario's, the inner one a client that stands
-    /// nowhere.
+    /// The client's vantage. The outer error is one of the scenario, the inner one a client without a
+    /// location.
     fn vantage(&self, world: &World) -> Result<Result<Vantage, String>, String> {
         let view = self.view.map(|name| view_named(world, name)).transpose()?;
         if let Some(place) = world.place_named(self.from) {
@@ -111,10 +111,10 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it; and the
-/// record sets that routing policies chose.
-fn claims(world: &World, vantage: Vantage, question: &Question, occasion: QueryContext) -> Vec<String> {
-    let Some(told) = Explanation::of(world, vantage, question, occasion) else {
+/// The claims for the names of a query, one per line: selected, rejected, and the rule of AWS; and the record
+/// sets selected by routing policies.
+fn claims(world: &World, vantage: Vantage, question: &Question, context: QueryContext) -> Vec<String> {
+    let Some(reported) = Explanation::of(world, vantage, question, context) else {
         return vec!["; no reply".to_owned()];
     };
     let line = |claim: &plustwo::explain::ClaimLine| {
@@ -123,8 +123,8 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: QueryC
         let whose = format!("{} {}{through}", claim.kind, claim.id);
         format!("; {word} {whose} on {} for {}: {}", claim.suffix, claim.name, claim.rule)
     };
-    let claims = told.claims.iter().map(line);
-    let delegations = told.delegations.iter().map(|delegation| {
+    let claims = reported.claims.iter().map(line);
+    let delegations = reported.delegations.iter().map(|delegation| {
         format!(
             "; delegated {} to {} through {}",
             delegation.zone,
@@ -132,11 +132,11 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: QueryC
             delegation.rule
         )
     });
-    let routing = told.routing.iter().map(|seen| {
+    let routing = reported.routing.iter().map(|seen| {
         let set = seen.set_identifier.as_deref().unwrap_or("nothing");
         format!("; routed {} {} by {} to {set}: {}", seen.name, seen.rtype, seen.policy, seen.why)
     });
-    std::iter::once(format!("; source={}", told.source.as_str()))
+    std::iter::once(format!("; source={}", reported.source.as_str()))
         .chain(claims)
         .chain(delegations)
         .chain(routing)
@@ -151,7 +151,7 @@ fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
     found.map(|(index, _)| index).ok_or_else(|| format!("no view is called `{name}`"))
 }
 
-/// The records of a set, a line each, those with an address with its way out.
+/// The records of a set, one per line, with the paths of addresses.
 fn records(set: &RrSet, rotation: usize, outcome: &Outcome) -> impl Iterator<Item = String> {
     set.rotated(rotation).map(move |rdata| {
         let mut line = format!("{} {} IN {} {}", set.owner, set.ttl, set.rtype, rdata.to_text(set.rtype));

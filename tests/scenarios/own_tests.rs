@@ -1,10 +1,10 @@
-//! The runner's own tests: a check that cannot fail is none.
+//! Tests of the runner: a check must be able to fail.
 
 use std::path::Path;
 
 use super::{Difference, judge, rewritten};
 
-/// A suite with one question, and below it what is expected of it.
+/// A suite with one query and its expected answer.
 fn suite(expected: &str) -> String {
     format!(
         "# Suite\n\n## One\n\n```toml config\n[[public]]\nname = \"a.example\"\ntype = \"A\"\nvalues = \
@@ -31,7 +31,7 @@ fn a_wrong_expectation_is_detected_and_can_be_updated() {
 
 #[test]
 fn a_scenario_without_expectations_is_an_error() {
-    for (text, mistake) in [
+    for (text, error) in [
         ("# No scenario\n", "it has no scenario"),
         ("## One\n\nProse alone.\n", "it checks nothing"),
         ("## One\n\n```dig from=outside\n```\n", "asks nothing"),
@@ -46,7 +46,7 @@ fn a_scenario_without_expectations_is_an_error() {
             "it is refused",
         ),
     ] {
-        let told = judged(text).err().unwrap_or_default().join("\n");
-        assert!(told.contains(mistake), "{text}\ngives {told}");
+        let reported = judged(text).err().unwrap_or_default().join("\n");
+        assert!(reported.contains(error), "{text}\ngives {reported}");
     }
 }

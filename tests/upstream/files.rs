@@ -77,9 +77,9 @@ fn check_reports_unusable_files_at_their_key() {
             ":11:66: error[certificate]",
             "one.key.pem` contains no certificate",
         ),
-        ("client_certificate = \"one.pem\"", ":11:66: error[missing-key]", "needs `client_key`"),
-        ("client_key = \"one.key.pem\"", ":11:58: error[missing-key]", "needs `client_certificate`"),
-        ("spki_pin = [\"sha256/AAAA=\"]", ":11:57: error[invalid-value]", "is not an SPKI pin"),
+        ("client_certificate = \"one.pem\"", ":11:66: error[missing-key]", "requires `client_key`"),
+        ("client_key = \"one.key.pem\"", ":11:58: error[missing-key]", "requires `client_certificate`"),
+        ("spki_pin = [\"sha256/AAAA=\"]", ":11:57: error[invalid-value]", "invalid SPKI pin"),
     ] {
         let (status, report) = check(settings);
         assert_eq!(status, Some(2), "{settings}{report}");

@@ -1,4 +1,4 @@
-//! Random networks: what is drawn for each of their parts.
+//! Random networks: generation of their parts.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::model::*;
 
-/// Random numbers, given out one after the other; then zeros. So a failing network shrinks to a plain one.
+/// A sequence of random numbers, followed by zeros, so that a failing network shrinks to a simple one.
 pub struct Dice {
     numbers: Vec<u32>,
     next: usize,
@@ -33,7 +33,7 @@ impl Dice {
     }
 }
 
-/// Prefixes that routes and rules speak of. `{}` is a VPC's number.
+/// Prefixes in routes and rules. `{}` is the number of a VPC.
 const OUTSIDE: [&str; 10] = [
     "0.0.0.0/0",
     "::/0",
@@ -81,13 +81,13 @@ fn any_prefix(dice: &mut Dice, vpcs: usize) -> IpNet {
 }
 
 impl Net {
-    pub fn drawn(dice: &mut Dice) -> Self {
+    pub fn random(dice: &mut Dice) -> Self {
         let vpcs = 2 + dice.below(2);
         let peerings: Vec<[usize; 2]> =
             [[0, 1], [1, 2]].into_iter().filter(|pair| pair[1] < vpcs && !dice.one_in(3)).collect();
         let gateways = dice.below(3);
         let gateways =
-            (0..gateways).map(|number| TransitGateway::drawn(dice, number, gateways, vpcs)).collect();
+            (0..gateways).map(|number| TransitGateway::random(dice, number, gateways, vpcs)).collect();
         let links = (0..dice.below(3))
             .map(|_| {
                 let vpc = dice.below(vpcs);
@@ -115,7 +115,7 @@ impl Net {
                 (format!("10.{n}.{}.{host}", subnet + 1), format!("2001:db8:{n}:{}::{host}", subnet + 1));
             [ip(&v4), ip(&v6)]
         };
-        let acls: Vec<Acl> = (0..dice.below(3)).map(|_| Acl::drawn(dice, vpcs)).collect();
+        let acls: Vec<Acl> = (0..dice.below(3)).map(|_| Acl::random(dice, vpcs)).collect();
         let subnets = (0..3).map(|subnet| Subnet {
             cidrs: [
                 cidr(&format!("10.{n}.{}.0/24", subnet + 1)),
@@ -127,7 +127,7 @@ impl Net {
             map_public: dice.pick(&[None, Some(true), Some(false)]),
         });
         let subnets = subnets.collect();
-        let groups: Vec<Group> = (0..2).map(|_| Group::drawn(dice, vpcs)).collect();
+        let groups: Vec<Group> = (0..2).map(|_| Group::random(dice, vpcs)).collect();
         let some_groups = |dice: &mut Dice| dice.pick(&[vec![], vec![0], vec![1], vec![0, 1]]);
         let families =
             |dice: &mut Dice, both: [IpAddr; 2]| if dice.one_in(3) { vec![both[0]] } else { both.to_vec() };
@@ -169,14 +169,14 @@ impl Net {
         Vpc { subnets, tables, acls, groups, interfaces, nats }
     }
 
-    /// Routes that AWS would let stand.
+    /// Routes that AWS accepts.
     fn table(&self, dice: &mut Dice, vpc: usize, vpcs: usize, nats: usize) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
         for _ in 0..3 + dice.below(7) {
             let to = match dice.below(6) {
                 0 => To::List(dice.below(2)),
                 1 | 2 => To::Cidr(cidr(dice.pick(&WIDE))),
-                // Another VPC, whole.
+                // Another VPC.
                 3 | 4 => {
                     let far = (vpc + 1 + dice.below(vpcs - 1)) % vpcs + 1;
                     To::Cidr(cidr(
@@ -255,7 +255,7 @@ impl Net {
         id.trim_start_matches("vpc-").parse::<usize>().unwrap() - 1
     }
 
-    /// Addresses that are asked for.
+    /// Addresses to be evaluated.
     pub fn destinations(&self) -> Vec<IpAddr> {
         let mut all: Vec<IpAddr> = [
             "198.51.100.80",
@@ -285,7 +285,7 @@ impl Net {
         all
     }
 
-    /// Some clients of every VPC: declared ones and bare addresses.
+    /// Some clients of every VPC: declared ones and other addresses.
     pub fn clients(&self) -> Vec<Client> {
         let hosts = |vpc| (0..3).map(move |subnet| (vpc, subnet, 200));
         let mut all: Vec<Client> = (0..self.vpcs.len()).flat_map(hosts).map(|at| self.bare(at)).collect();
@@ -293,7 +293,7 @@ impl Net {
         all
     }
 
-    /// Many clients of one VPC, around the borders of everything that rules and routes speak of.
+    /// Many clients of one VPC, around the boundaries of all prefixes in rules and routes.
     pub fn many_clients(&self, vpc: usize) -> Vec<Client> {
         let hosts = [4, 9, 11, 31, 32, 45, 63, 64, 127, 128, 200, 254];
         let bare = (0..3).flat_map(|subnet| hosts.map(|host| self.bare((vpc, subnet, host))));
@@ -302,7 +302,7 @@ impl Net {
 
     fn bare(&self, (vpc, subnet, host): (usize, usize, usize)) -> Client {
         let (n, third) = (vpc + 1, subnet + 1);
-        // The upper half of the subnet's IPv6 addresses goes with the upper half of IPv4.
+        // The upper half of the subnet's IPv6 addresses corresponds to the upper half of IPv4.
         let half = if host < 128 { "" } else { "8000::" };
         let v6 = if half.is_empty() {
             format!("2001:db8:{n}:{third}::{host}")
@@ -327,10 +327,10 @@ impl Net {
 }
 
 impl Acl {
-    fn drawn(dice: &mut Dice, vpcs: usize) -> Self {
+    fn random(dice: &mut Dice, vpcs: usize) -> Self {
         let entries = (0..2 + dice.below(8)).map(|number| AclEntry {
             is_egress: dice.one_in(2),
-            // Not in the order that they are written in.
+            // Not in the order of declaration.
             number: (number as u16 * 7) % 23 + 1,
             protocol: dice.pick(&PROTOCOLS),
             ports: dice.pick(&PORTS),
@@ -342,7 +342,7 @@ impl Acl {
 }
 
 impl Group {
-    fn drawn(dice: &mut Dice, vpcs: usize) -> Self {
+    fn random(dice: &mut Dice, vpcs: usize) -> Self {
         let rules = |dice: &mut Dice| -> Vec<GroupRule> {
             let rules = (0..dice.below(4)).map(|_| GroupRule {
                 protocol: dice.pick(&PROTOCOLS),
@@ -361,7 +361,7 @@ impl Group {
 }
 
 impl TransitGateway {
-    fn drawn(dice: &mut Dice, number: usize, gateways: usize, vpcs: usize) -> Self {
+    fn random(dice: &mut Dice, number: usize, gateways: usize, vpcs: usize) -> Self {
         let mut attached: Vec<Attached> = Vec::new();
         for vpc in 0..vpcs {
             if !dice.one_in(4) {

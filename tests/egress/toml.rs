@@ -53,7 +53,7 @@ impl Net {
 }
 
 impl Interface {
-    /// What it has in the configuration of VPC `n`.
+    /// Its keys in the configuration of VPC `n`.
     fn keys(&self, n: usize, between: &str) -> String {
         let groups: Vec<String> = self.groups.iter().map(|group| format!("sg-{n}-{group}")).collect();
         let mut keys =
