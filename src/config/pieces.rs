@@ -173,7 +173,7 @@ mod tests {
     fn reading_in_pieces_preserves_order_and_positions() {
         let text = zones(4000);
         let sources = sources(&["[answers]\nmax_ttl = 7\n", &text]);
-        let config = read(&sources).expect("nothing is wrong");
+        let config = read(&sources).expect("a valid configuration");
         assert_eq!((config.answers.max_ttl, config.hosted_zone.len()), (7, 4000));
         for (number, zone) in config.hosted_zone.iter().enumerate() {
             assert_eq!(zone.name.to_string(), format!("z{number}.example."));

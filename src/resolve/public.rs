@@ -173,8 +173,8 @@ fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
     } else if exists || question.qname.is_root() {
         Answer::no_data(soa)
     } else {
-        let annotation = "the internet is sealed: only public names of AWS, generated names and [[public]] records are known";
-        Answer::nxdomain(soa).with_ede(Ede { code: Ede::OTHER, text: annotation.to_owned() })
+        let text = "the internet is sealed: only public names of AWS, generated names and [[public]] records are known";
+        Answer::nxdomain(soa).with_ede(Ede { code: Ede::OTHER, text: text.to_owned() })
     };
     Reply::of(answer, Source::Public)
 }

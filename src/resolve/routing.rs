@@ -130,7 +130,7 @@ fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
         .into_iter()
         .map(|(healthy, weighs)| (group(healthy, weighs), healthy))
         .find(|(group, _)| !group.is_empty())
-        .expect("there is a set, with a weight or without");
+        .expect("at least one record set");
     let total: u32 = candidates.iter().map(|set| u32::from(weight(set))).sum();
     let (chosen, because) = if total == 0 {
         let chosen = candidates[(random % candidates.len() as u64) as usize];
@@ -196,7 +196,7 @@ fn failover(all: &[RoutedSet]) -> RoutingDecision<'_> {
     let of = |role| all.iter().find(|set| set.routing == Routing::Failover(role));
     let (primary, secondary) = (of(FailoverRole::Primary), of(FailoverRole::Secondary));
     let healthy = primary.filter(|set| set.is_healthy).or(secondary.filter(|set| set.is_healthy));
-    let chosen = healthy.or(primary).or(secondary).expect("there is a set, which is one of the two");
+    let chosen = healthy.or(primary).or(secondary).expect("at least one of the two record sets");
     let role = if primary.is_some_and(|primary| std::ptr::eq(primary, chosen)) {
         FailoverRole::Primary
     } else {
@@ -302,7 +302,7 @@ fn candidates(all: &[RoutedSet]) -> impl Iterator<Item = &RoutedSet> {
 
 /// The first candidate by set identifier.
 fn first(all: &[RoutedSet]) -> &RoutedSet {
-    candidates(all).next().expect("there is a set")
+    candidates(all).next().expect("at least one record set")
 }
 
 /// The nearest of those with a known distance; the first if several are equally near.

@@ -234,8 +234,8 @@ impl Zone {
     pub fn find(&self, qname: &Name) -> ZoneLookup<'_> {
         let apex = self.apex.as_wire().len();
         let above = qname.suffixes().take_while(|suffix| suffix.len() >= apex);
-        let mut kind = above.filter_map(|suffix| Some((suffix, self.node_at(suffix)?)));
-        let Some((encloser, node)) = kind.next() else { return ZoneLookup::Nothing };
+        let mut existing = above.filter_map(|suffix| Some((suffix, self.node_at(suffix)?)));
+        let Some((encloser, node)) = existing.next() else { return ZoneLookup::Nothing };
         if encloser.len() == qname.as_wire().len() {
             return ZoneLookup::Node(node);
         }

@@ -56,15 +56,15 @@ fn weights(each: &[(u8, bool)]) -> RoutedSets {
 #[test]
 fn weights_of_one_to_three_divide_queries_in_proportion() {
     let sets = weights(&[(1, true), (3, true)]);
-    let mut annotation = [0; 2];
+    let mut counts = [0; 2];
     // Values of a random number generator, without one.
     let mut random = 0u64;
     for _ in 0..4000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        annotation[chosen(&sets, None, random >> 11).unwrap()] += 1;
+        counts[chosen(&sets, None, random >> 11).unwrap()] += 1;
     }
-    assert!((900..1100).contains(&annotation[0]), "{annotation:?}");
-    assert_eq!(annotation[0] + annotation[1], 4000);
+    assert!((900..1100).contains(&counts[0]), "{counts:?}");
+    assert_eq!(counts[0] + counts[1], 4000);
 }
 
 #[test]
@@ -100,21 +100,21 @@ fn random_selections_are_not_cached() {
 #[test]
 fn every_value_of_a_large_multivalue_answer_is_selected_equally() {
     let sets = sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); 12], 1);
-    let mut annotation = [0; 12];
+    let mut counts = [0; 12];
     let mut random = 0u64;
     for _ in 0..6000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let Selection::Values(values) =
             choose(&sets, &RoutingContext { region: None, places: places(), random }).selection
         else {
-            panic!("values were meant")
+            panic!("expected values")
         };
         assert_eq!(values.len(), MAX_VALUES);
         for (set, _) in values {
-            annotation[sets.sets.iter().position(|one| std::ptr::eq(one, set)).unwrap()] += 1;
+            counts[sets.sets.iter().position(|one| std::ptr::eq(one, set)).unwrap()] += 1;
         }
     }
-    assert!(annotation.iter().all(|count| (3600..4400).contains(count)), "{annotation:?}");
+    assert!(counts.iter().all(|count| (3600..4400).contains(count)), "{counts:?}");
 }
 
 /// Health and parameters of each record set.
@@ -180,14 +180,14 @@ proptest! {
         let each = healths.iter().map(|healthy| (Routing::MultivalueAnswer, *healthy));
         let sets = sets(RoutingPolicy::MultivalueAnswer, each, values);
         let choice = choose(&sets, &RoutingContext { region: None, places: places(), random });
-        let Selection::Values(annotation) = choice.selection else { panic!("values were meant") };
+        let Selection::Values(selected) = choice.selection else { panic!("expected values") };
         let healthy = healths.iter().filter(|healthy| **healthy).count();
         let candidates = if healthy == 0 { healths.len() } else { healthy } * usize::from(values);
-        prop_assert_eq!(annotation.len(), candidates.min(MAX_VALUES));
+        prop_assert_eq!(selected.len(), candidates.min(MAX_VALUES));
         prop_assert_eq!(choice.cacheability == Cacheability::Never, candidates > MAX_VALUES);
-        prop_assert!(annotation.iter().all(|(set, _)| set.is_healthy || healthy == 0));
-        let distinct: std::collections::HashSet<&Rdata> = annotation.iter().map(|(_, rdata)| *rdata).collect();
-        prop_assert_eq!(distinct.len(), annotation.len());
+        prop_assert!(selected.iter().all(|(set, _)| set.is_healthy || healthy == 0));
+        let distinct: std::collections::HashSet<&Rdata> = selected.iter().map(|(_, rdata)| *rdata).collect();
+        prop_assert_eq!(distinct.len(), selected.len());
     }
 
     #[test]

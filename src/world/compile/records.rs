@@ -37,7 +37,7 @@ impl ReservedApexRecords {
         let mut zone = zone_of(apex.clone(), &dns::HOSTED_ZONE_SOA, self.soa.clone());
         let servers = self.name_servers.clone();
         zone.add_set(RrSet::new(apex, RecordType::NS, dns::HOSTED_ZONE_NS_TTL_S, servers))
-            .expect("a zone's top may have NS records");
+            .expect("the apex can have NS records");
         zone
     }
 }
@@ -57,9 +57,9 @@ pub(super) fn zone_with_soa(apex: Name, soa: &dns::SoaValues) -> Zone {
 
 /// A zone with an SOA record of this data.
 fn zone_of(apex: Name, soa: &dns::SoaValues, rdatas: Arc<[Rdata]>) -> Zone {
-    let kind = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl, rdatas);
-    let mut zone = Zone::new(apex, kind.with_ttl(soa.ttl.min(soa.minimum)));
-    zone.add_set(kind).expect("a zone's top may have an SOA record");
+    let soa_set = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl, rdatas);
+    let mut zone = Zone::new(apex, soa_set.with_ttl(soa.ttl.min(soa.minimum)));
+    zone.add_set(soa_set).expect("the apex can have an SOA record");
     zone
 }
 

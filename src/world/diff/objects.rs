@@ -13,12 +13,14 @@ use crate::world::{
 
 /// Compares all objects except routes and zones.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
-    let mut kind = |kind, catalogue: fn(&World) -> Catalogue| {
+    let mut compare_kind = |kind, catalogue: fn(&World) -> Catalogue| {
         catalogue(old).compare(&catalogue(new), kind, changes);
     };
-    kind("vpc", |world| Catalogue::of(world.vpcs.iter().map(|it| (text(&it.id), vpc(world, it)))));
-    kind("subnet", |world| Catalogue::of(world.subnets.iter().map(|it| (text(&it.id), subnet(world, it)))));
-    kind("nat-gateway", |world| {
+    compare_kind("vpc", |world| Catalogue::of(world.vpcs.iter().map(|it| (text(&it.id), vpc(world, it)))));
+    compare_kind("subnet", |world| {
+        Catalogue::of(world.subnets.iter().map(|it| (text(&it.id), subnet(world, it))))
+    });
+    compare_kind("nat-gateway", |world| {
         let gateways = world.nat_gateways.iter().map(|it| {
             let subnet = list(it.subnet.map(|subnet| &world.subnets[subnet].id));
             let fields = vec![
@@ -31,30 +33,30 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
         });
         Catalogue::of(gateways)
     });
-    kind("endpoint", |world| {
+    compare_kind("endpoint", |world| {
         Catalogue::of(world.endpoints.iter().map(|it| (text(&it.id), endpoint(world, it))))
     });
-    kind("security-group", |world| {
+    compare_kind("security-group", |world| {
         let groups = world.security_groups.iter();
         let fields = |it| vec![("ingress", ingress(world, it)), ("egress", egress(world, it))];
         Catalogue::of(groups.map(|it| (text(&it.id), fields(it))))
     });
-    kind("network-acl", |world| {
+    compare_kind("network-acl", |world| {
         let fields =
             |it: &NetworkAcl| vec![("ingress", acl_rules(&it.ingress)), ("egress", acl_rules(&it.egress))];
         Catalogue::of(world.network_acls.iter().map(|it| (text(&it.id), fields(it))))
     });
-    kind("peering-connection", |world| {
+    compare_kind("peering-connection", |world| {
         let vpcs = |it: &VpcPeeringConnection| list(it.vpcs.map(|vpc| world.vpcs[vpc].id.clone()));
         Catalogue::of(world.peering_connections.iter().map(|it| (text(&it.id), vec![("vpcs", vpcs(it))])))
     });
-    kind("transit-gateway", |world| {
+    compare_kind("transit-gateway", |world| {
         Catalogue::of(world.transit_gateways.iter().map(|it| (text(&it.id), transit_gateway(world, it))))
     });
-    kind("instance", |world| {
+    compare_kind("instance", |world| {
         Catalogue::of(world.instances.iter().map(|it| (text(&it.id), instance(world, it))))
     });
-    kind("network-interface", |world| {
+    compare_kind("network-interface", |world| {
         let fields = |it: &NetworkInterface| {
             let groups = it.security_groups.iter().map(|group| &world.security_groups[*group].id);
             vec![
@@ -65,12 +67,12 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
         };
         Catalogue::of(world.network_interfaces.iter().map(|it| (text(&it.id), fields(it))))
     });
-    kind("inbound-endpoint", |world| {
+    compare_kind("inbound-endpoint", |world| {
         let endpoints = world.inbound_endpoints.iter();
         Catalogue::of(endpoints.map(|it| (text(&it.id), vec![("vpc", text(&world.vpcs[it.vpc].id))])))
     });
-    kind("site", |world| Catalogue::of(world.sites.iter().map(|it| (text(&it.id), site(world, it)))));
-    kind("rule", |world| {
+    compare_kind("site", |world| Catalogue::of(world.sites.iter().map(|it| (text(&it.id), site(world, it)))));
+    compare_kind("rule", |world| {
         let holders = Holders::of_world(world);
         Catalogue::of(world.rules.indexed().map(|(index, it)| {
             let mut fields = rule(world, it);
@@ -87,19 +89,19 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
             (text(&it.id), fields)
         }))
     });
-    kind("profile", |world| {
+    compare_kind("profile", |world| {
         Catalogue::of(world.profiles.indexed().map(|(index, it)| (text(&it.id), profile(world, index))))
     });
-    kind("client", |world| {
+    compare_kind("client", |world| {
         let clients = world.places.clients();
         Catalogue::of(clients.map(|(source, place)| {
             (source.to_string(), vec![("place", place_kind(world, &world.places[place]))])
         }))
     });
-    kind("listener", |world| {
+    compare_kind("listener", |world| {
         Catalogue::of(world.listeners.iter().map(|it| (it.address.to_string(), listener(world, it))))
     });
-    kind("setting", settings);
+    compare_kind("setting", settings);
 }
 
 fn text(id: &Arc<str>) -> String {
