@@ -128,7 +128,8 @@ fn libraries_are_used_only_by_their_owners() {
 #[test]
 fn decisions_neither_wait_nor_read_a_clock() {
     let mut violations = Vec::new();
-    let is_decision = |file: &SourceFile| matches!(file.module.first().map(String::as_str), Some("resolve" | "world"));
+    let is_decision =
+        |file: &SourceFile| matches!(file.module.first().map(String::as_str), Some("resolve" | "world"));
     for file in source_files().into_iter().filter(is_decision) {
         for (number, line) in file.code_lines() {
             for text in ABSENT_FROM_DECISIONS {
@@ -208,7 +209,9 @@ impl SourceFile {
     /// The files of test modules that this file declares.
     fn test_files(&self) -> Vec<PathBuf> {
         let directory = match self.path.file_name().and_then(|name| name.to_str()) {
-            Some("mod.rs" | "lib.rs" | "main.rs") => self.path.parent().expect("a file has a directory").to_owned(),
+            Some("mod.rs" | "lib.rs" | "main.rs") => {
+                self.path.parent().expect("a file has a directory").to_owned()
+            }
             _ => self.path.with_extension(""),
         };
         let declared = self.syntax.items.iter().filter_map(|item| match item {

@@ -192,7 +192,7 @@ fn headlines(path: &Path, shared: usize, loaded: &Loaded) -> Vec<String> {
     let folder = format!("{}/", path.parent().unwrap_or(path).display());
     let reported = |finding: &config::Diagnostic| {
         let line = finding.headline(&loaded.sources);
-        let Some(place) = loaded.sources.place(finding.mark).filter(|place| place.path == path) else {
+        let Some(place) = loaded.sources.position(finding.mark).filter(|place| place.path == path) else {
             return line;
         };
         let whole = format!("{}:{}:", path.display(), place.line);

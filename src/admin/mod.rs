@@ -48,7 +48,7 @@ pub struct Admin {
 impl Admin {
     /// Serves until it is stopped; then requests in progress are completed.
     pub async fn serve(self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
-        let (engine, bounds) = (self.engine.clone(), server::ServerLimits::of(self.connections));
+        let (engine, bounds) = (self.engine.clone(), server::ServerLimits::new(self.connections));
         server::serve(listener, self.router(), bounds, engine.observer().listeners(), stop).await;
     }
 

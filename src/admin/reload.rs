@@ -53,7 +53,7 @@ pub struct Finding {
     /// Its stable code.
     pub code: &'static str,
     /// `file:line:column`, or the file.
-    pub place: String,
+    pub position: String,
     /// What is wrong.
     pub message: String,
     /// How to fix it.
@@ -148,7 +148,7 @@ impl Display for ReloadOutcome {
 
 impl Finding {
     fn value(&self) -> Value {
-        let Self { code, place, message, help } = self;
+        let Self { code, position: place, message, help } = self;
         json!({ "code": code, "place": place, "message": message, "help": help })
     }
 }
@@ -156,7 +156,7 @@ impl Finding {
 /// One line, followed by its help.
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, place, message, help } = self;
+        let Self { code, position: place, message, help } = self;
         writeln!(f, "{place}: [{code}]: {message}")?;
         help.iter().try_for_each(|help| writeln!(f, "   help: {help}"))
     }

@@ -46,7 +46,7 @@ pub(super) struct ServerLimits {
 
 impl ServerLimits {
     /// The usual times, for a number of connections.
-    pub fn of(connections: usize) -> Self {
+    pub fn new(connections: usize) -> Self {
         Self { connections, header: Duration::from_secs(10), response: Duration::from_secs(60) }
     }
 }
@@ -78,12 +78,12 @@ enum Phase {
 }
 
 /// A connection in the accept loop.
-struct OpenConnections {
+struct OpenConnection {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
 }
 
-impl OpenConnections {
+impl OpenConnection {
     /// Since when no request is being handled. `None` if one is.
     fn idle_since(&self) -> Option<Instant> {
         match *self.phase.borrow() {
@@ -96,7 +96,7 @@ impl OpenConnections {
 /// The open connections.
 struct Connections {
     tasks: JoinSet<()>,
-    open: HashMap<Id, OpenConnections>,
+    open: HashMap<Id, OpenConnection>,
     /// Their maximum number.
     most: usize,
 }
@@ -169,7 +169,7 @@ pub(super) async fn serve(
                 let (phase, seen) = watch::channel(Phase::Idle(Instant::now()));
                 let connection = answer((stream, client), router.clone(), bounds, phase, closing.clone());
                 let task = connections.tasks.spawn(connection);
-                connections.open.insert(task.id(), OpenConnections { phase: seen, task });
+                connections.open.insert(task.id(), OpenConnection { phase: seen, task });
             }
             Err(error) => {
                 metrics.tcp_accept_errors.inc();

@@ -53,7 +53,9 @@ impl Check {
 }
 
 fn place(sources: &SourceMap, mark: Mark) -> String {
-    sources.place(mark).map_or_else(String::new, |p| format!("{}:{}:{}", p.path.display(), p.line, p.column))
+    sources
+        .position(mark)
+        .map_or_else(String::new, |p| format!("{}:{}:{}", p.path.display(), p.line, p.column))
 }
 
 /// How an answer differs from an expectation.

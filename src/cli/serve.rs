@@ -55,7 +55,7 @@ impl Serve {
             }
             daemon.run_until_signalled().await
         });
-        if matches!(ended.map_err(|error| report_start_error(&error))?, ExitReason::AtOnce) {
+        if matches!(ended.map_err(|error| report_start_error(&error))?, ExitReason::Immediate) {
             runtime.shutdown_background();
         }
         Ok(ExitCode::Success)

@@ -206,7 +206,7 @@ impl Diagnostic {
             Severity::Warning => "warning",
         };
         let rest = format!("{severity}[{}]: {}", self.code.as_str(), self.message);
-        match sources.place(self.mark) {
+        match sources.position(self.mark) {
             Some(p) => format!("{}:{}:{}: {rest}", p.path.display(), p.line, p.column),
             None => rest,
         }
@@ -242,7 +242,7 @@ struct Rendered<'a> {
 impl fmt::Display for Rendered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.diagnostic.headline(self.sources))?;
-        if let Some(place) = self.sources.place(self.diagnostic.mark) {
+        if let Some(place) = self.sources.position(self.diagnostic.mark) {
             let number = place.line.to_string();
             // Tabs are kept, so that the caret is aligned in any terminal.
             let before = place.text.chars().take(place.column - 1);

@@ -19,7 +19,7 @@ pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
 pub type Document<'a> = Spanned<DeTable<'a>>;
 
 /// Reads the text of a file and everything that it includes, each file once.
-pub fn gather(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
+pub fn read_files(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
     let mut gatherer =
         DocumentCollector { read_file, report, sources: SourceMap::default(), open: Vec::new() };
     gatherer.take(path, text);

@@ -30,7 +30,7 @@ pub use document::ReadFile;
 use recovery::Recovered;
 pub use recovery::{correction, nearest, shortened};
 pub use schema::json_schema;
-pub use source::{FromConfigStr, Mark, Marked, Placed, SourceMap, SourcePosition};
+pub use source::{FromConfigStr, Mark, Marked, MarkedTable, SourceMap, SourcePosition};
 pub use text::{
     Cidr, Destination, ExpectedLocation, ListenAddress, ServerAddress, ServerAddressError, ServerScheme,
     SourcePrefix,
@@ -58,16 +58,16 @@ pub struct Loaded {
     pub pruned_keys: BTreeSet<(usize, String)>,
     /// The zone files and certificates that it refers to, each with a hash of its contents; `None` for one
     /// that cannot be read. Filled while the world is compiled.
-    pub named_files: BTreeMap<OsString, Option<u64>>,
+    pub referenced_files: BTreeMap<OsString, Option<u64>>,
     /// Other sources: files from which the texts were generated, and their directories.
-    pub read_too: Vec<PathBuf>,
+    pub generated_from: Vec<PathBuf>,
 }
 
 impl Loaded {
     /// Every file of this configuration: its own, then those that it refers to.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let own = self.sources.paths().chain(self.named_files.keys().map(Path::new));
-        own.chain(self.read_too.iter().map(PathBuf::as_path))
+        let own = self.sources.paths().chain(self.referenced_files.keys().map(Path::new));
+        own.chain(self.generated_from.iter().map(PathBuf::as_path))
     }
 }
 
@@ -101,7 +101,7 @@ pub fn load_built_in_lab() -> Loaded {
 /// Loads a text as if it were the contents of the file `path`.
 pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
     let mut report = Report::default();
-    let sources = document::gather(path, text, read_file, &mut report);
+    let sources = document::read_files(path, text, read_file, &mut report);
     let Recovered { value, pruned_ids, pruned_keys } = match pieces::read(&sources) {
         Some(config) => {
             Recovered { value: Some(config), pruned_ids: BTreeSet::new(), pruned_keys: BTreeSet::new() }

@@ -77,7 +77,7 @@ impl PieceReader {
         shift(&mut table, at);
         let document = Spanned::new(0..0, table);
         let piece = Config::deserialize(toml::de::Deserializer::from(document)).ok()?;
-        self.config.take_in(piece, |section| has.contains(section));
+        self.config.merge(piece, |section| has.contains(section));
         Some(())
     }
 }
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!((config.answers.max_ttl, config.hosted_zone.len()), (7, 4000));
         for (number, zone) in config.hosted_zone.iter().enumerate() {
             assert_eq!(zone.name.to_string(), format!("z{number}.example."));
-            let place = sources.place(zone.name.mark()).expect("it was read");
+            let place = sources.position(zone.name.mark()).expect("it was read");
             assert_eq!((place.line, place.column), (number * 3 + 2, 8));
         }
     }

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::source::{FromConfigStr, Mark, Marked};
-use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
+use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordProperties, RecordText};
 use crate::dns::{Name, ZoneFileError, from_octal_escapes};
 
 /// Record sets of one file.
@@ -28,13 +28,13 @@ pub struct LineStarts(Vec<usize>);
 
 impl LineStarts {
     /// Finds the lines of a text.
-    fn of(text: &str) -> Self {
+    fn new(text: &str) -> Self {
         let feeds = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
         Self(std::iter::once(0).chain(feeds.map(|(feed, _)| feed + 1)).collect())
     }
 
     /// Line and column of an octet, counted from 1.
-    pub fn place(&self, at: usize) -> (usize, usize) {
+    pub fn line_column(&self, at: usize) -> (usize, usize) {
         let line = self.0.partition_point(|start| *start <= at);
         (line, at - self.0[line - 1] + 1)
     }
@@ -145,7 +145,7 @@ pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = RecordSetReader {
         text,
-        lines: LineStarts::of(text),
+        lines: LineStarts::new(text),
         records: Vec::new(),
         seen: HashMap::new(),
         errors: Vec::new(),
@@ -173,13 +173,13 @@ struct RecordSetReader<'a> {
 impl RecordSetReader<'_> {
     /// Reports an error at an octet.
     fn error(&mut self, at: usize, message: impl Into<String>) {
-        let (line, column) = self.lines.place(at);
+        let (line, column) = self.lines.line_column(at);
         self.errors.push(ZoneFileError { line, column, message: message.into() });
     }
 
     /// Reports an error of `serde_json` in a part that starts at an octet.
     fn unreadable(&mut self, base: usize, part: &str, error: &serde_json::Error) {
-        let within = LineStarts::of(part).octet(error.line(), error.column());
+        let within = LineStarts::new(part).octet(error.line(), error.column());
         let message = error.to_string();
         // The position is reported separately, relative to the file.
         let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
@@ -313,7 +313,7 @@ fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
     let alias = alias_target.and_then(|alias| target(&alias.dns_name, &mut problems));
     let near = geo_proximity_location.map(|near| proximity(near, mark, &mut problems));
     let Some(record_type) = record_type.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let more = RecordMore {
+    let more = RecordProperties {
         evaluate_target_health,
         set_identifier: set_identifier.map(marked),
         weight,
@@ -333,7 +333,7 @@ fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
         ttl,
         values: resource_records.map(|records| records.into_iter().map(|one| marked(one.value)).collect()),
         alias: alias.map(|alias| Marked::new(alias, mark)),
-        more: more.kept(),
+        properties: more.into_boxed(),
     })
 }
 
@@ -403,12 +403,13 @@ mod tests {
         let read = read(text).expect("the output of the AWS CLI");
         let [wild, alias, near] = &read.records[..] else { panic!("{} records", read.records.len()) };
         assert_eq!(wild.name.value(), r"\052.example.com.");
-        assert_eq!(read.lines.place(wild.name.mark().range().start), (3, 5));
-        let more = alias.more.as_ref().expect("a weight");
+        assert_eq!(read.lines.line_column(wild.name.mark().range().start), (3, 5));
+        let more = alias.properties.as_ref().expect("a weight");
         assert_eq!((more.weight, more.evaluate_target_health), (Some(3), true));
         assert_eq!(alias.alias.as_ref().map(ToString::to_string).as_deref(), Some("dualstack.lb.example."));
         assert_eq!(alias.name.value(), "lb.example.com.");
-        let near = near.more.as_ref().and_then(|more| more.geo_proximity_location.as_ref()?.coordinates);
+        let near =
+            near.properties.as_ref().and_then(|more| more.geo_proximity_location.as_ref()?.coordinates);
         assert_eq!(near, Some(GeoCoordinates { latitude: 1.5, longitude: -2.0 }));
     }
 

@@ -150,25 +150,25 @@ impl<T: FromConfigStr> JsonSchema for Marked<T> {
 
 /// A table with its mark, for errors that do not concern a single key.
 #[derive(Clone)]
-pub struct Placed<T> {
+pub struct MarkedTable<T> {
     value: T,
     mark: Mark,
 }
 
-impl<T> Placed<T> {
+impl<T> MarkedTable<T> {
     /// The mark of the table.
     pub fn mark(&self) -> Mark {
         self.mark
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Placed<T> {
+impl<T: fmt::Debug> fmt::Debug for MarkedTable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }
 }
 
-impl<T> std::ops::Deref for Placed<T> {
+impl<T> std::ops::Deref for MarkedTable<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -176,7 +176,7 @@ impl<T> std::ops::Deref for Placed<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for MarkedTable<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = toml::Spanned::<T>::deserialize(deserializer)?;
         let mark = Mark::new(written.span());
@@ -184,7 +184,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Placed<T> {
+impl<T: JsonSchema> JsonSchema for MarkedTable<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }
@@ -284,7 +284,7 @@ impl SourceMap {
     }
 
     /// The position of a mark for display. `None` if no file was read.
-    pub fn place(&self, mark: Mark) -> Option<SourcePosition<'_>> {
+    pub fn position(&self, mark: Mark) -> Option<SourcePosition<'_>> {
         let file = self.file(mark)?;
         let at = (mark.start - file.base).min(file.text.len());
         let at = (0..=at).rev().find(|i| file.text.is_char_boundary(*i)).unwrap_or(0);
@@ -311,10 +311,10 @@ mod tests {
         let mut sources = SourceMap::default();
         sources.add("a.toml", "one\ntwo\n".to_owned());
         let base = sources.add("b.toml", "three\n  föur = 4\n".to_owned());
-        let place = sources.place(Mark::new(base + 8..base + 13)).unwrap();
+        let place = sources.position(Mark::new(base + 8..base + 13)).unwrap();
         assert_eq!((place.path, place.line, place.column), (Path::new("b.toml"), 2, 3));
         assert_eq!(place.text, "  föur = 4");
-        let end = sources.place(Mark::new(8..8)).unwrap();
+        let end = sources.position(Mark::new(8..8)).unwrap();
         assert_eq!((end.path, end.line), (Path::new("a.toml"), 3));
     }
 }

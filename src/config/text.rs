@@ -170,7 +170,7 @@ impl FromConfigStr for Destination {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerAddress {
     /// The transport.
-    pub carrier: ServerScheme,
+    pub scheme: ServerScheme,
     /// Its IP address: never unspecified, multicast, broadcast or IPv4-mapped.
     pub ip: IpAddr,
     /// The zone of a link-local IPv6 address (RFC 4007 section 11): the name or index of an interface.
@@ -289,7 +289,7 @@ impl FromStr for ServerAddress {
             "tls" => ServerScheme::Tls(name),
             _ => ServerScheme::Https(name, path.unwrap_or_else(|| "/dns-query".to_owned())),
         };
-        Ok(Self { carrier, ip, zone: zone.map(str::to_owned), port })
+        Ok(Self { scheme: carrier, ip, zone: zone.map(str::to_owned), port })
     }
 }
 
@@ -435,10 +435,10 @@ impl fmt::Display for ServerAddress {
         let host_port = match self.port {
             Some(port) if self.ip.is_ipv6() => format!("[{ip}]:{port}"),
             Some(port) => format!("{ip}:{port}"),
-            None if self.ip.is_ipv6() && self.carrier != ServerScheme::Udp => format!("[{ip}]"),
+            None if self.ip.is_ipv6() && self.scheme != ServerScheme::Udp => format!("[{ip}]"),
             None => ip,
         };
-        match &self.carrier {
+        match &self.scheme {
             ServerScheme::Udp => f.write_str(&host_port),
             ServerScheme::Tcp => write!(f, "tcp://{host_port}"),
             ServerScheme::Tls(name) => write!(f, "tls://{host_port}#{name}"),

@@ -97,7 +97,7 @@ pub struct Shares {
 
 impl Demand {
     /// The demand of a configuration with a number of workers. `open` descriptors are open already.
-    pub fn of(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
+    pub fn new(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
         let (udp_servers, servers) = name_servers(world);
         let listeners: usize = world.listeners.iter().map(|listener| sockets_of(listener, workers)).sum();
         let runtimes = workers + 1;
@@ -133,7 +133,7 @@ impl Demand {
     }
 
     /// The limit with which nothing is reduced.
-    pub fn wanted(&self) -> usize {
+    pub fn sufficient_limit(&self) -> usize {
         let upstream = self.upstream(SOCKETS_PER_SERVER);
         // The admin address gets an eighth of the divisible descriptors, which determines the minimum.
         let divided =
@@ -152,12 +152,12 @@ pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares 
             sockets_per_server: SOCKETS_PER_SERVER,
         };
     };
-    let demand = Demand::of(server, world, workers, open_now());
+    let demand = Demand::new(server, world, workers, open_now());
     let shares = demand.divide(limit);
     if shares.connections < demand.connections || shares.sockets_per_server < SOCKETS_PER_SERVER {
         tracing::warn!(
             limit,
-            wanted = demand.wanted(),
+            wanted = demand.sufficient_limit(),
             max_tcp_connections = demand.connections,
             connections = shares.connections,
             sockets_per_server = shares.sockets_per_server,
@@ -166,7 +166,7 @@ pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares 
              unit, ulimit -n), or lower max_tcp_connections.",
             demand.connections,
             shares.connections,
-            demand.wanted(),
+            demand.sufficient_limit(),
         );
     }
     shares
@@ -220,10 +220,10 @@ mod tests {
     fn a_high_limit_reduces_nothing() {
         let full = Shares { connections: 1024, admin: 64, sockets_per_server: 64 };
         assert_eq!(DEMAND.divide(65_536), full);
-        assert_eq!(DEMAND.divide(DEMAND.wanted()), full);
+        assert_eq!(DEMAND.divide(DEMAND.sufficient_limit()), full);
         assert_eq!(DEMAND.divide(usize::MAX), full);
         let none = Demand { udp_servers: 0, servers: 0, connections: 10, ..DEMAND };
-        assert_eq!(none.divide(none.wanted()), Shares { connections: 10, ..full });
+        assert_eq!(none.divide(none.sufficient_limit()), Shares { connections: 10, ..full });
     }
 
     #[test]

@@ -17,7 +17,7 @@ type ListenerAddresses = (SocketAddr, String);
 
 impl FixedSettings {
     /// The settings of a configuration and the listeners of its world.
-    pub fn of(config: &Config, world: &World) -> Self {
+    pub fn new(config: &Config, world: &World) -> Self {
         // Exhaustive, so that a new key must be classified.
         let Server {
             admin,
@@ -63,12 +63,12 @@ impl FixedSettings {
             ("[message_cache] prefetch", cache.prefetch.to_string()),
         ]);
         let listeners =
-            world.listeners.iter().map(|listener| (listener.address, carriers(listener))).collect();
+            world.listeners.iter().map(|listener| (listener.address, transports(listener))).collect();
         Self { settings, listeners }
     }
 
     /// The differences to a newer configuration, one per line. Empty if no restart is needed.
-    pub fn waiting(&self, newer: &Self) -> Vec<String> {
+    pub fn pending_changes(&self, newer: &Self) -> Vec<String> {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
         let mut waiting: Vec<String> =
             pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();
@@ -86,7 +86,7 @@ impl FixedSettings {
 }
 
 /// The transports of a listener as text.
-fn carriers(listener: &Listener) -> String {
+fn transports(listener: &Listener) -> String {
     let path = listener.http_path().map(|path| format!(" {path}")).unwrap_or_default();
     format!("{}{path}", listener.transports().join(" "))
 }

@@ -27,7 +27,7 @@ pub enum ExitReason {
     /// Queries in flight were completed, or timed out.
     Drained,
     /// A second signal: queries in flight are lost.
-    AtOnce,
+    Immediate,
 }
 
 impl Daemon {
@@ -75,14 +75,14 @@ impl Daemon {
         if !lame_duck.is_zero() {
             tracing::info!("No longer ready; serving for another {} s.", lame_duck.as_secs());
             tokio::select! {
-                () = end.recv() => return Ok(at_once()),
+                () = end.recv() => return Ok(exit_immediately()),
                 () = tokio::time::sleep(lame_duck) => {}
             }
         }
         tracing::info!("Stopping.");
         let _ = stop.send(true);
         tokio::select! {
-            () = end.recv() => return Ok(at_once()),
+            () = end.recv() => return Ok(exit_immediately()),
             _ = &mut running => {}
         }
         tracing::info!("Stopped.");
@@ -156,9 +156,9 @@ impl StopSignals {
     }
 }
 
-fn at_once() -> ExitReason {
+fn exit_immediately() -> ExitReason {
     tracing::warn!("Received a second signal; exiting immediately.");
-    ExitReason::AtOnce
+    ExitReason::Immediate
 }
 
 /// Notifies the service manager's watchdog, as long as every listener is open, every worker's thread makes

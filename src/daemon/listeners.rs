@@ -88,31 +88,32 @@ impl Listeners {
             ListenerTransport::Plain { udp, tcp } => {
                 let workers = self.workers.count();
                 let sockets = Sockets::open(listener.address, (*udp, *tcp), workers, inherited)?;
-                let address = sockets.address().transpose().map_err(opening)?.unwrap_or(listener.address);
+                let address = sockets.address().transpose().map_err(open_error)?.unwrap_or(listener.address);
                 for (reader, socket) in sockets.udp.into_iter().enumerate() {
-                    let udp = UdpListener::new(socket, identity.clone(), Backend::best()).map_err(opening)?;
+                    let udp =
+                        UdpListener::new(socket, identity.clone(), Backend::best()).map_err(open_error)?;
                     // Distributes listeners with a single reader among the workers.
                     self.udp.push(((number + reader) % workers, udp));
                 }
                 if let Some(socket) = sockets.tcp {
-                    self.tcp.push(DnsTcpListener::new(socket, identity, limits, slots).map_err(opening)?);
+                    self.tcp.push(DnsTcpListener::new(socket, identity, limits, slots).map_err(open_error)?);
                 }
                 Ok(address)
             }
             ListenerTransport::Dot(files) => {
                 let certificate = self.certificate(listener.address, files)?;
-                let socket = stream(listener.address, inherited)?;
-                let address = socket.local_addr().map_err(opening)?;
+                let socket = tcp_socket(listener.address, inherited)?;
+                let address = socket.local_addr().map_err(open_error)?;
                 let dot = DotListener::new(socket, identity, certificate, limits, slots);
-                self.dot.push(dot.map_err(opening)?);
+                self.dot.push(dot.map_err(open_error)?);
                 Ok(address)
             }
             ListenerTransport::Doh { tls, path } => {
                 let certificate = self.certificate(listener.address, tls)?;
-                let socket = stream(listener.address, inherited)?;
-                let address = socket.local_addr().map_err(opening)?;
+                let socket = tcp_socket(listener.address, inherited)?;
+                let address = socket.local_addr().map_err(open_error)?;
                 let doh = DohListener::new(socket, identity, certificate, path.clone(), limits, slots);
-                self.doh.push(doh.map_err(opening)?);
+                self.doh.push(doh.map_err(open_error)?);
                 Ok(address)
             }
         }
@@ -217,13 +218,13 @@ pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
 }
 
 /// A stream socket, inherited or bound.
-fn stream(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
+fn tcp_socket(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
     match inherited.take_tcp(address) {
         Some(listener) => Ok(listener),
         None => Ok(bind_tcp(address)?),
     }
 }
 
-fn opening(source: io::Error) -> StartError {
+fn open_error(source: io::Error) -> StartError {
     StartError::System { doing: "open a listener", source }
 }

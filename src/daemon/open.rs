@@ -45,7 +45,7 @@ impl Sockets {
         }
         let udp = match (passed_in, udp) {
             (Some(socket), _) => vec![socket],
-            (None, Some(first)) => one_for_each(workers, first)?,
+            (None, Some(first)) => one_per_worker(workers, first)?,
             (None, None) => Vec::new(),
         };
         Ok(Self { udp, tcp })
@@ -60,7 +60,7 @@ impl Sockets {
 }
 
 /// One socket per worker on the address of the first.
-fn one_for_each(workers: usize, first: UdpSocket) -> Result<Vec<UdpSocket>, BindError> {
+fn one_per_worker(workers: usize, first: UdpSocket) -> Result<Vec<UdpSocket>, BindError> {
     let others = (1..workers).map(|_| bind_udp_shared(&first)).collect::<Result<Vec<_>, _>>()?;
     Ok(std::iter::once(first).chain(others).collect())
 }

@@ -104,7 +104,7 @@ impl Reloader {
         loader: Loader,
     ) -> (Self, Reloads) {
         let (sender, queue) = mpsc::channel(MAX_WAITING);
-        let at_start = FixedSettings::of(&loaded.config, &engine.live().load());
+        let at_start = FixedSettings::new(&loaded.config, &engine.live().load());
         let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
         let filled = Mutex::new(non_empty(loaded.files()));
         let work = Arc::new(ReloadWork { engine, path, at_start, certificates, filled });
@@ -218,7 +218,7 @@ impl ReloadWork {
         // Renewed certificates have the same file names, so they are reloaded even if nothing else has
         // changed.
         replace_certificates(&self.certificates, &world);
-        let needs_restart = self.at_start.waiting(&FixedSettings::of(&loaded.config, &world));
+        let needs_restart = self.at_start.pending_changes(&FixedSettings::new(&loaded.config, &world));
         // The loaded configuration is as large as the world; two worlds in memory are enough.
         drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();
@@ -261,7 +261,7 @@ const APPLY_ANYWAY: &str = "To apply it nevertheless, use `plustwo reload`, SIGH
 fn implausible(place: &str, missing: String) -> Finding {
     Finding {
         code: "implausible",
-        place: place.to_owned(),
+        position: place.to_owned(),
         message: missing,
         help: Some(APPLY_ANYWAY.to_owned()),
     }
@@ -297,15 +297,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A finding that is not a diagnostic: a file that cannot be read, or a reload that was not performed.
 fn finding(code: &'static str, place: String, message: String) -> Finding {
-    Finding { code, place, message, help: None }
+    Finding { code, position: place, message, help: None }
 }
 
 fn placed(finding: &Diagnostic, sources: &SourceMap) -> Finding {
-    let place = sources.place(finding.mark);
+    let place = sources.position(finding.mark);
     let place = place.map(|p| format!("{}:{}:{}", p.path.display(), p.line, p.column));
     Finding {
         code: finding.code.as_str(),
-        place: place.unwrap_or_default(),
+        position: place.unwrap_or_default(),
         message: finding.message.clone(),
         help: finding.help.clone(),
     }

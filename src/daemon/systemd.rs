@@ -6,21 +6,21 @@ use sd_notify::NotifyState;
 
 /// Listeners are open, or a reload has ended.
 pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// A reload begins. The timestamp identifies the signal that it answers: systemd waits for one later than its
 /// own.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => tracing::warn!(%error, "Cannot notify the service manager of a reload."),
     }
 }
 
 /// Shutdown has begun.
 pub fn stopping(status: &str) {
-    tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+    notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
 /// Interval for notifying the watchdog: half of its timeout. `None` if it is disabled.
@@ -30,10 +30,10 @@ pub fn watchdog_interval() -> Option<Duration> {
 
 /// Notifies the watchdog.
 pub fn feed_watchdog() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "Cannot notify the service manager.");
     }

@@ -80,10 +80,10 @@ impl Imported {
     pub fn load(&self, name: &Path) -> Loaded {
         if !self.is_valid() {
             let (sources, report) = (self.sources.clone(), self.errors.clone());
-            return Loaded { sources, report, read_too: self.paths.clone(), ..Loaded::default() };
+            return Loaded { sources, report, generated_from: self.paths.clone(), ..Loaded::default() };
         }
         let mut loaded = config::load_text(name, self.text.clone(), &|path| std::fs::read_to_string(path));
-        loaded.read_too.clone_from(&self.paths);
+        loaded.generated_from.clone_from(&self.paths);
         loaded.sources.modified = self.modified;
         loaded
     }
@@ -131,7 +131,7 @@ pub fn load(path: &Path) -> io::Result<ConfigSource> {
     for (directory, imported) in directories.into_inner() {
         loaded.sources.rename(&directory, &display_name(&directory));
         loaded.sources.modified = loaded.sources.modified.max(imported.modified);
-        loaded.read_too.extend(imported.paths);
+        loaded.generated_from.extend(imported.paths);
         if imported.errors.has_errors() {
             // The rest of the configuration refers to objects of this directory. Without them it would be
             // reported as invalid, which hides the actual error.

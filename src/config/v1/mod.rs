@@ -29,7 +29,7 @@ pub use network::{
     TransitGatewayRouteTable, TransitGatewayVpcAttachment, VpcPeeringConnection,
 };
 pub use profile::{Profile, ProfileAssociation, ProfileSetting};
-pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
+pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordProperties, RecordText};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
 pub use upstream::{ServerEntry, UpstreamServer};
@@ -43,7 +43,7 @@ pub use zone::{Direction, HealthCheck, HostedZone, ResolverEndpoint, ResolverRul
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::source::{Marked, Placed};
+use crate::config::source::{Marked, MarkedTable};
 
 /// A configuration. Files named in `include` are read as parts of it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -54,7 +54,7 @@ pub struct Config {
     pub server: Server,
     /// Listeners.
     #[serde(default)]
-    pub listener: Vec<Placed<Listener>>,
+    pub listener: Vec<MarkedTable<Listener>>,
     /// Bounds on answers.
     #[serde(default)]
     pub answers: Answers,
@@ -75,7 +75,7 @@ pub struct Config {
     pub query_log: QueryLog,
     /// VPCs with their contents.
     #[serde(default)]
-    pub vpc: Vec<Placed<Vpc>>,
+    pub vpc: Vec<MarkedTable<Vpc>>,
     /// Private hosted zones.
     #[serde(default)]
     pub hosted_zone: Vec<HostedZone>,
@@ -124,7 +124,7 @@ pub struct Config {
 impl Config {
     /// Merges another piece of the same configuration: appends its lists, and takes each other section that
     /// the piece has.
-    pub(super) fn take_in(&mut self, piece: Self, has: impl Fn(&str) -> bool) {
+    pub(super) fn merge(&mut self, piece: Self, has: impl Fn(&str) -> bool) {
         // Exhaustive, so that a new section must be handled.
         let Self {
             server,

@@ -22,12 +22,12 @@ pub struct RecordText {
     /// For an alias record: its target.
     pub alias: Option<Marked<Name>>,
     /// Rarely used properties, boxed because there are many record sets.
-    pub more: Option<Box<RecordMore>>,
+    pub properties: Option<Box<RecordProperties>>,
 }
 
 /// Rarely used properties of a record set.
 #[derive(Clone, Debug, Default)]
-pub struct RecordMore {
+pub struct RecordProperties {
     /// Whether an alias has the health of its target.
     pub evaluate_target_health: bool,
     /// The set identifier.
@@ -104,7 +104,7 @@ impl From<Flat> for RecordText {
             multi_value_answer,
             health_check_id,
         } = flat;
-        let more = RecordMore {
+        let more = RecordProperties {
             evaluate_target_health,
             set_identifier,
             weight,
@@ -115,13 +115,13 @@ impl From<Flat> for RecordText {
             multi_value_answer,
             health_check_id,
         };
-        Self { name, record_type, ttl, values, alias, more: more.kept() }
+        Self { name, record_type, ttl, values, alias, properties: more.into_boxed() }
     }
 }
 
-impl RecordMore {
+impl RecordProperties {
     /// The properties, or `None` if none is set.
-    pub fn kept(self) -> Option<Box<Self>> {
+    pub fn into_boxed(self) -> Option<Box<Self>> {
         let has_any = self.evaluate_target_health
             || self.set_identifier.is_some()
             || self.health_check_id.is_some()

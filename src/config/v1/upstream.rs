@@ -50,7 +50,7 @@ pub struct ServerEntry {
     /// The server. Without an address if the element is neither a string nor a table.
     pub server: UpstreamServer,
     /// The type of an element that is neither a string nor a table: "an integer".
-    pub wrong_kind: Option<&'static str>,
+    pub wrong_type: Option<&'static str>,
     mark: Mark,
 }
 
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for ServerEntry {
         if !is_table {
             server.address = server.address.map(|address| Marked::new(address.value().clone(), mark));
         }
-        Ok(Self { server, wrong_kind, mark })
+        Ok(Self { server, wrong_type: wrong_kind, mark })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::aws::{
     IdOrArn, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclId, NetworkInterfaceId, PrefixListId,
     Region, RouteTableId, RouteTarget, SecurityGroupId, SubnetId, VirtualPrivateGatewayId, VpcId, kind,
 };
-use crate::config::source::{FromConfigStr, Marked, Placed};
+use crate::config::source::{FromConfigStr, Marked, MarkedTable};
 use crate::config::text::{Cidr, Destination};
 
 /// A VPC.
@@ -48,7 +48,7 @@ pub struct Vpc {
     pub service_networks: Vec<Marked<IdOrArn<kind::ServiceNetwork>>>,
     /// The subnets.
     #[serde(default)]
-    pub subnet: Vec<Placed<Subnet>>,
+    pub subnet: Vec<MarkedTable<Subnet>>,
     /// The route tables.
     #[serde(default)]
     pub route_table: Vec<RouteTable>,
@@ -69,7 +69,7 @@ pub struct Vpc {
     pub network_interface: Vec<NetworkInterface>,
     /// Instances whose addresses matter.
     #[serde(default)]
-    pub instance: Vec<Placed<Instance>>,
+    pub instance: Vec<MarkedTable<Instance>>,
 }
 
 /// Whether a VPC has autodefined reverse zones (Route 53 Resolver API, `ResolverConfig`).

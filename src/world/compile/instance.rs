@@ -31,7 +31,7 @@ impl Compiler<'_> {
     fn instance(
         &mut self,
         vpc: Index<Vpc>,
-        written: &Placed<config::Instance>,
+        written: &MarkedTable<config::Instance>,
         on_launch: &HashMap<String, &PrivateDnsNameOptions>,
     ) {
         let Some(subnet) = self.subnet_named(&written.subnet, vpc) else { return };

@@ -40,7 +40,7 @@ use crate::aws::public_names::stable_hash;
 use crate::aws::ranges::{self, IpRanges};
 use crate::aws::{Facts, Region};
 use crate::config::{
-    self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest, shortened,
+    self, Code, Config, Loaded, Mark, Marked, MarkedTable, Report, SourceMap, nearest, shortened,
 };
 use crate::dns::Name;
 use crate::net::PrefixMap;
@@ -192,7 +192,15 @@ enum Resolver {
 
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
-        let Loaded { config, sources, report, pruned_ids, pruned_keys, named_files, read_too: _ } = loaded;
+        let Loaded {
+            config,
+            sources,
+            report,
+            pruned_ids,
+            pruned_keys,
+            referenced_files: named_files,
+            generated_from: _,
+        } = loaded;
         let is_pruned = report.has_errors();
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
@@ -260,7 +268,8 @@ impl<'a> Compiler<'a> {
                 true
             }
             Some(first) => {
-                let position = self.sources.place(*first).map(|p| format!("{}:{}", p.path.display(), p.line));
+                let position =
+                    self.sources.position(*first).map(|p| format!("{}:{}", p.path.display(), p.line));
                 let error = self.report.error(Code::DuplicateId, id.mark(), format!("duplicate ID `{id}`"));
                 error.help(format!("first declared at {}", position.unwrap_or_default()));
                 false
@@ -285,7 +294,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether a table lacks a key because it was pruned as unreadable, which has been reported.
-    fn was_pruned<T>(&self, table: &Placed<T>, key: &str) -> bool {
+    fn was_pruned<T>(&self, table: &MarkedTable<T>, key: &str) -> bool {
         self.pruned_keys.contains(&(table.mark().range().start, key.to_owned()))
     }
 

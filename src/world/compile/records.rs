@@ -94,7 +94,7 @@ impl RecordEntry<'_> {
         match self {
             Self::Route53 | Self::Master => RecordPosition { mark, within: None },
             Self::Json(named, path, lines) => {
-                let (line, column) = lines.place(mark.range().start);
+                let (line, column) = lines.line_column(mark.range().start);
                 RecordPosition { mark: named, within: Some((path.clone(), line, column)) }
             }
         }
@@ -169,7 +169,7 @@ impl Compiler<'_> {
         }
         let place = written.place(record.name.mark());
         let Ok(routing) = self.routing(record, written) else { return };
-        let more = record.more.as_deref();
+        let more = record.properties.as_deref();
         let check = more.and_then(|more| more.health_check_id.as_ref());
         let unhealthy = check.is_some_and(|id| self.is_unhealthy(id, written));
         let evaluates = more.is_some_and(|more| more.evaluate_target_health);

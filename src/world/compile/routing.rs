@@ -8,7 +8,7 @@ use super::records::{RecordEntry, RecordPosition};
 use super::*;
 use crate::aws::Coordinates;
 use crate::aws::geography::CONTINENTS;
-use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
+use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordProperties, RecordText};
 use crate::dns::{Name, RecordType};
 use crate::world::RoutingLocation;
 
@@ -107,7 +107,7 @@ impl Compiler<'_> {
         record: &RecordText,
         written: RecordEntry<'_>,
     ) -> Result<Option<(Routing, Box<str>)>, ()> {
-        let Some(more) = record.more.as_deref() else { return Ok(None) };
+        let Some(more) = record.properties.as_deref() else { return Ok(None) };
         let place = written.place(record.name.mark());
         let policies = more.policies();
         let name = &record.name;
@@ -163,7 +163,7 @@ impl Compiler<'_> {
     fn criterion(
         &mut self,
         record: &RecordText,
-        more: &RecordMore,
+        more: &RecordProperties,
         written: RecordEntry<'_>,
         place: &RecordPosition,
     ) -> Result<Routing, ()> {

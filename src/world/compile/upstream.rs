@@ -104,7 +104,7 @@ impl Compiler<'_> {
     /// Reports an element without an address, unless that key was pruned as unreadable, which has been
     /// reported.
     fn no_address(&mut self, entry: &ServerEntry) {
-        if let Some(kind) = entry.wrong_kind {
+        if let Some(kind) = entry.wrong_type {
             let message = format!("invalid name server: expected a string or a table, found {kind}");
             let error = self.report.error(Code::InvalidValue, entry.mark(), message);
             error.help("write `\"192.0.2.53\"` or `{ address = \"192.0.2.53\", edns = false }`");
@@ -247,7 +247,7 @@ pub(super) fn order(written: ServerOrder) -> Order {
 
 /// A server with a target's address and default options, without the scope of its address.
 fn server(target: &ServerAddress) -> Server {
-    let transport = match &target.carrier {
+    let transport = match &target.scheme {
         ServerScheme::Udp => ServerTransport::Udp,
         ServerScheme::Tcp => ServerTransport::Tcp,
         ServerScheme::Tls(name) => ServerTransport::Tls { name: name.as_str().into() },

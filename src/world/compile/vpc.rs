@@ -25,7 +25,7 @@ impl Compiler<'_> {
         self.declare_security_groups();
     }
 
-    fn vpc(&mut self, vpc: &Placed<config::Vpc>) {
+    fn vpc(&mut self, vpc: &MarkedTable<config::Vpc>) {
         let cidrs: Vec<IpNet> = vpc.cidr.iter().map(|cidr| cidr.value().0).collect();
         if !cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) {
             let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
@@ -138,7 +138,7 @@ impl Compiler<'_> {
 
     /// Checks that a subnet's Availability Zone, which may be a Local Zone, is in its VPC's region: its name
     /// starts with that of the region.
-    fn check_zone(&mut self, subnet: &Placed<config::Subnet>, region: &Region) {
+    fn check_zone(&mut self, subnet: &MarkedTable<config::Subnet>, region: &Region) {
         let zone = &subnet.availability_zone;
         if self.was_pruned(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
             return;
@@ -151,7 +151,7 @@ impl Compiler<'_> {
     }
 
     /// Reports CIDR blocks of a subnet that are of the wrong address family.
-    fn check_families(&mut self, subnet: &Placed<config::Subnet>) {
+    fn check_families(&mut self, subnet: &MarkedTable<config::Subnet>) {
         let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
         let is_pruned = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_pruned(subnet, key));
         if is_bare && !is_pruned {
