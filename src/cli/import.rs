@@ -16,7 +16,7 @@ pub struct Import {
     from: ImportSource,
 }
 
-/// The source.
+/// The source of the documents.
 #[derive(Debug, Subcommand)]
 enum ImportSource {
     /// Convert the JSON output of `aws … describe-*`, `get-*` and `list-*` commands
@@ -28,7 +28,7 @@ enum ImportSource {
 struct Aws {
     /// Directory with the documents, in any structure and with any file names
     #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    directory: PathBuf,
     /// File for the configuration [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -56,7 +56,10 @@ enum ReportFormat {
 
 /// Parses the name of a region.
 fn region(text: &str) -> Result<String, String> {
-    if is_region(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no region's name")) }
+    match is_region(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a region name, such as `eu-west-1`".to_owned()),
+    }
 }
 
 impl Import {
@@ -71,8 +74,8 @@ impl Import {
 impl Aws {
     fn run(self) -> Exit {
         let options = ImportOptions { region: self.region.clone(), account: self.account.clone() };
-        let imported = importer::import(&self.folder, &options).map_err(|error| {
-            out::report_error(format_args!("cannot read {}: {error}", self.folder.display()));
+        let imported = importer::import(&self.directory, &options).map_err(|error| {
+            out::report_error(format_args!("cannot read {}: {error}", self.directory.display()));
             ExitCode::Filesystem
         })?;
         if imported.is_valid() {
@@ -89,7 +92,7 @@ impl Aws {
 
     /// Reports the disposition of the documents, and the errors in them or in the resulting configuration.
     fn check(&self, imported: &Imported) -> Exit {
-        let name = self.out.clone().unwrap_or_else(|| importer::display_name(&self.folder));
+        let name = self.out.clone().unwrap_or_else(|| importer::display_name(&self.directory));
         let mut loaded = imported.load(&name);
         let world = if imported.is_valid() { compile(&mut loaded) } else { None };
         let world = world.filter(|world| tls::check(world, &mut loaded.report));

@@ -215,11 +215,12 @@ mod tests {
 
     #[test]
     fn utf_16_and_utf_8_are_decoded() {
-        let of =
-            |from: fn(u16) -> [u8; 2]| "\u{feff}{\"ü\"}".encode_utf16().flat_map(from).collect::<Vec<u8>>();
-        for octets in [of(u16::to_le_bytes), of(u16::to_be_bytes)] {
-            assert_eq!(decode(octets.clone()), ("{\"ü\"}".to_owned(), true));
-            assert!(!decode(octets[..octets.len() - 1].to_vec()).1);
+        let encode = |to_bytes: fn(u16) -> [u8; 2]| {
+            "\u{feff}{\"ü\"}".encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>()
+        };
+        for bytes in [encode(u16::to_le_bytes), encode(u16::to_be_bytes)] {
+            assert_eq!(decode(bytes.clone()), ("{\"ü\"}".to_owned(), true));
+            assert!(!decode(bytes[..bytes.len() - 1].to_vec()).1);
         }
         assert_eq!(decode(b"{\n\xff}".to_vec()), ("{\n".to_owned(), false));
     }

@@ -90,7 +90,7 @@ fn record_set_name(set: &str) -> Option<String> {
     Some(set.get("Name")?.as_str()?.to_ascii_lowercase())
 }
 
-/// Returns a file name without its page number. Longer numbers are left alone, since ids end with them.
+/// Returns a file name without its page number. Longer numbers are kept, since they may be part of an id.
 fn without_page_number(stem: &str) -> &str {
     const MAX_DIGITS: usize = 4;
     let Some((before, number)) = stem.rsplit_once('-') else { return stem };

@@ -82,11 +82,11 @@ impl<'f> DocumentReader<'f> {
                 classified.push((member, key));
             }
         }
-        let is_any = |wanted: DocumentKey| classified.iter().any(|(_, key)| *key == wanted);
+        let has_any = |wanted: DocumentKey| classified.iter().any(|(_, key)| *key == wanted);
         let is_list =
             |member: &Member<'_>| member.value.items().is_some_and(|all| all.iter().any(RawJson::is_object));
         let is_unknown =
-            !classified.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::Ignored);
+            !classified.is_empty() && !has_any(DocumentKey::Read) && !has_any(DocumentKey::Ignored);
         if is_unknown && (document.is_in_list || !classified.iter().any(|(member, _)| is_list(member))) {
             let keys = classified.iter().map(|(member, _)| member.key.as_str());
             self.record_unknown_document(document, keys);
@@ -98,13 +98,13 @@ impl<'f> DocumentReader<'f> {
                 DocumentKey::Ignored => self.record_ignored(document.file, member),
                 // Next to objects that are read, every unknown member is reported. Next to an unknown list,
                 // other members are metadata of the list.
-                DocumentKey::Unknown if is_any(DocumentKey::Read) || is_list(member) => {
+                DocumentKey::Unknown if has_any(DocumentKey::Read) || is_list(member) => {
                     self.record_unknown_member(document.file, member);
                 }
                 DocumentKey::Unknown => {}
             }
         }
-        is_any(DocumentKey::Read)
+        has_any(DocumentKey::Read)
     }
 
     /// Reads one top-level member. Returns what kind of key it has.

@@ -31,7 +31,7 @@ fn region_of_zone(zone: &str) -> Option<&str> {
     let mut region_prefixes =
         ends.filter_map(|end| Some(&zone[..end]).filter(|head| region::is_region_shaped(head)));
     let first = region_prefixes.next()?;
-    // The number of a region has one digit so far, but may get a second one.
+    // All region numbers have one digit today, but longer ones are accepted as well.
     Some(region_prefixes.take_while(|longer| longer.starts_with(first)).last().unwrap_or(first))
 }
 

@@ -40,34 +40,34 @@ def create_network(url):
     client = lambda service: boto3.client(service, region_name=REGION, endpoint_url=url)
     ec2, zones, resolver = client("ec2"), client("route53"), client("route53resolver")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    far = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    for one in (vpc, far):
+    far_vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    for one in (vpc, far_vpc):
         ec2.modify_vpc_attribute(VpcId=one, EnableDnsHostnames={"Value": True})
 
     def subnet(vpc, cidr, zone):
-        made = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=REGION + zone)
-        return made["Subnet"]["SubnetId"]
+        response = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=REGION + zone)
+        return response["Subnet"]["SubnetId"]
 
     public, private, other = subnet(vpc, "10.0.0.0/24", "a"), subnet(vpc, "10.0.1.0/24", "a"), subnet(vpc, "10.0.2.0/24", "c")
-    beyond = subnet(far, "10.1.1.0/24", "a")
+    far_subnet = subnet(far_vpc, "10.1.1.0/24", "a")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     table = lambda vpc: ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-    to_internet, inside, back = table(vpc), table(vpc), table(far)
-    ec2.associate_route_table(RouteTableId=to_internet, SubnetId=public)
-    ec2.associate_route_table(RouteTableId=back, SubnetId=beyond)
+    public_table, private_table, far_table = table(vpc), table(vpc), table(far_vpc)
+    ec2.associate_route_table(RouteTableId=public_table, SubnetId=public)
+    ec2.associate_route_table(RouteTableId=far_table, SubnetId=far_subnet)
     for one in (private, other):
-        ec2.associate_route_table(RouteTableId=inside, SubnetId=one)
+        ec2.associate_route_table(RouteTableId=private_table, SubnetId=one)
     route = lambda table, to, **target: ec2.create_route(RouteTableId=table, DestinationCidrBlock=to, **target)
-    route(to_internet, "0.0.0.0/0", GatewayId=gateway)
+    route(public_table, "0.0.0.0/0", GatewayId=gateway)
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
     nat = ec2.create_nat_gateway(SubnetId=public, AllocationId=address)["NatGateway"]["NatGatewayId"]
-    route(inside, "0.0.0.0/0", NatGatewayId=nat)
-    peering = ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=far)
+    route(private_table, "0.0.0.0/0", NatGatewayId=nat)
+    peering = ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=far_vpc)
     peering = peering["VpcPeeringConnection"]["VpcPeeringConnectionId"]
     ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
-    route(inside, "10.1.0.0/16", VpcPeeringConnectionId=peering)
-    route(back, "10.0.0.0/16", VpcPeeringConnectionId=peering)
+    route(private_table, "10.1.0.0/16", VpcPeeringConnectionId=peering)
+    route(far_table, "10.0.0.0/16", VpcPeeringConnectionId=peering)
     group = ec2.create_security_group(GroupName="endpoints", Description="endpoints", VpcId=vpc)["GroupId"]
     allowed = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[allowed])
@@ -76,29 +76,29 @@ def create_network(url):
         SubnetIds=[private, other], SecurityGroupIds=[group], PrivateDnsEnabled=True,
     )["VpcEndpoint"]["VpcEndpointId"]
     s3 = ec2.create_vpc_endpoint(
-        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", VpcEndpointType="Gateway", RouteTableIds=[inside]
+        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", VpcEndpointType="Gateway", RouteTableIds=[private_table]
     )["VpcEndpoint"]["VpcEndpointId"]
     hub = ec2.create_transit_gateway(Description="hub")["TransitGateway"]["TransitGatewayId"]
     attach = lambda vpc, subnet: ec2.create_transit_gateway_vpc_attachment(
         TransitGatewayId=hub, VpcId=vpc, SubnetIds=[subnet]
     )["TransitGatewayVpcAttachment"]["TransitGatewayAttachmentId"]
-    near, away = attach(vpc, private), attach(far, beyond)
+    vpc_attachment, far_attachment = attach(vpc, private), attach(far_vpc, far_subnet)
     hub_table = ec2.create_transit_gateway_route_table(TransitGatewayId=hub)
     hub_table = hub_table["TransitGatewayRouteTable"]["TransitGatewayRouteTableId"]
     ec2.create_transit_gateway_route(
-        DestinationCidrBlock="172.16.0.0/12", TransitGatewayRouteTableId=hub_table, TransitGatewayAttachmentId=away
+        DestinationCidrBlock="172.16.0.0/12", TransitGatewayRouteTableId=hub_table, TransitGatewayAttachmentId=far_attachment
     )
-    ec2.associate_transit_gateway_route_table(TransitGatewayRouteTableId=hub_table, TransitGatewayAttachmentId=near)
+    ec2.associate_transit_gateway_route_table(TransitGatewayRouteTableId=hub_table, TransitGatewayAttachmentId=vpc_attachment)
     ec2.enable_transit_gateway_route_table_propagation(
-        TransitGatewayRouteTableId=hub_table, TransitGatewayAttachmentId=away
+        TransitGatewayRouteTableId=hub_table, TransitGatewayAttachmentId=far_attachment
     )
-    route(inside, "172.16.0.0/12", TransitGatewayId=hub)
+    route(private_table, "172.16.0.0/12", TransitGatewayId=hub)
     vgw = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
     ec2.attach_vpn_gateway(VpnGatewayId=vgw, VpcId=vpc)
     office = ec2.create_customer_gateway(Type="ipsec.1", PublicIp="198.51.100.7", BgpAsn=65000)
     office = office["CustomerGateway"]["CustomerGatewayId"]
     ec2.create_vpn_connection(Type="ipsec.1", CustomerGatewayId=office, VpnGatewayId=vgw)
-    route(inside, "192.168.10.0/24", GatewayId=vgw)
+    route(private_table, "192.168.10.0/24", GatewayId=vgw)
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     for egress in (False, True):
         ec2.create_network_acl_entry(

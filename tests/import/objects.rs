@@ -212,7 +212,7 @@ fn transit_gateway_attachments_routes_and_prefix_lists_are_converted() {
            "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "tgw-attach-4"}]},
           {"PrefixListId": "pl-1", "Type": "static", "State": "active",
            "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "tgw-attach-2"}]},
-          {"PrefixListId": "pl-nobody", "Type": "static", "State": "active",
+          {"PrefixListId": "pl-missing", "Type": "static", "State": "active",
            "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "tgw-attach-2"}]}]}
         {"TransitGatewayPrefixListReferences": [
           {"TransitGatewayRouteTableId": "tgw-rtb-00000001", "PrefixListId": "pl-1", "State": "available", "Blackhole": true},

@@ -162,7 +162,7 @@ pub struct VirtualInterface {
     pub virtual_interface_id: String,
     pub virtual_interface_name: Option<String>,
     pub virtual_interface_state: Option<String>,
-    /// Set for private virtual interfaces that end directly at a virtual private gateway.
+    /// Set for private virtual interfaces that terminate at a virtual private gateway.
     pub virtual_gateway_id: Option<String>,
     pub direct_connect_gateway_id: Option<String>,
     #[serde(flatten)]
@@ -170,7 +170,7 @@ pub struct VirtualInterface {
 }
 
 impl VirtualInterface {
-    /// Returns the virtual private gateway at which the interface ends.
+    /// Returns the virtual private gateway at which the interface terminates.
     pub fn gateway(&self) -> Option<&str> {
         let is_deleted =
             super::is_state(self.virtual_interface_state.as_deref(), &["deleted", "deleting", "rejected"]);

@@ -52,9 +52,9 @@ impl ConfigWriter<'_> {
         self.toml.string("type", endpoint.endpoint_type());
         let has_service = matches!(endpoint.endpoint_type(), "Interface" | "Gateway" | "GatewayLoadBalancer");
         self.toml.optional_string("service", endpoint.service_name.as_deref().filter(|_| has_service));
-        let home = self.region_of(vpc);
+        let vpc_region = self.region_of(vpc);
         let service_region =
-            endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != home);
+            endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != vpc_region);
         let service_region = service_region.map(str::to_owned);
         self.toml.optional_string("service_region", service_region.as_deref());
         self.toml.optional_string("resource_configuration", endpoint.resource_configuration_arn.as_deref());

@@ -6,7 +6,7 @@ use super::vpc::hostname_options;
 use crate::import::objects::instance::{Instance, NetworkInterface};
 use crate::import::objects::{Object, is_state, name_tag};
 
-/// The number of instances or network interfaces in a VPC from which on only those that affect answers are
+/// If a VPC has at least this many instances or network interfaces, only those that affect answers are
 /// written.
 const FILTER_THRESHOLD: usize = 200;
 
@@ -47,14 +47,16 @@ impl ConfigWriter<'_> {
         let writes_all = interfaces.len() < FILTER_THRESHOLD;
         for interface in interfaces {
             let id = interface.network_interface_id.as_str();
-            if let Some(why) = self.interface_owner(vpc, interface) {
+            if let Some(why) = self.skip_reason(vpc, interface) {
                 self.ledger.mark_skipped(NetworkInterface::KIND, id, why);
                 continue;
             }
             let affects_answers =
                 interface.association.public_ip.is_some() || self.route_targets.contains(id);
             if !writes_all && !affects_answers {
-                let why = "one of many, without a public address or a route to it";
+                let why = format!(
+                    "no public address or route to it, in a VPC with {FILTER_THRESHOLD} or more network interfaces"
+                );
                 self.ledger.mark_skipped(NetworkInterface::KIND, id, why);
                 continue;
             }
@@ -66,9 +68,9 @@ impl ConfigWriter<'_> {
         }
     }
 
-    /// Returns the owner of an interface as the reason to skip it, if the configuration contains the address
-    /// elsewhere or the interface has none.
-    fn interface_owner(&self, vpc: &str, interface: &NetworkInterface) -> Option<&'static str> {
+    /// Returns the reason to skip an interface: it has no address, or another object owns it or contains its
+    /// address.
+    fn skip_reason(&self, vpc: &str, interface: &NetworkInterface) -> Option<&'static str> {
         match interface.interface_type.as_deref().unwrap_or("interface") {
             "nat_gateway" | "natGateway" => return Some("belongs to a NAT gateway"),
             "vpc_endpoint" | "gateway_load_balancer_endpoint" => return Some("belongs to an endpoint"),
@@ -138,8 +140,10 @@ impl ConfigWriter<'_> {
             if is_terminated(instance) {
                 self.ledger.mark_skipped(Instance::KIND, id, "terminated");
             } else if !writes_all && !affects_answers {
-                let why =
-                    "one of many, without a public address, security group, resource name or route to it";
+                let why = format!(
+                    "no public address, security group, resource name or route to it, in a VPC with \
+                     {FILTER_THRESHOLD} or more instances"
+                );
                 self.ledger.mark_skipped(Instance::KIND, id, why);
             } else {
                 self.write_instance(vpc, instance);

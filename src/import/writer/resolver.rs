@@ -106,7 +106,7 @@ impl ConfigWriter<'_> {
         for rule in &inventory.resolver_rules {
             let id = rule.id.as_str();
             if !id.starts_with("rslvr-rr-") {
-                self.ledger.mark_skipped(ResolverRule::KIND, id, "predefined by AWS and by plustwo");
+                self.ledger.mark_skipped(ResolverRule::KIND, id, "predefined in AWS and in plustwo");
             } else if !matches!(rule.rule_type.as_str(), "FORWARD" | "SYSTEM" | "DELEGATE") {
                 let why = format!("rules of type {} are not supported", rule.rule_type);
                 self.ledger.mark_unsupported(ResolverRule::KIND, id, why);

@@ -54,8 +54,8 @@ impl ConfigWriter<'_> {
                     && self.is_attachment_written(&one.transit_gateway_attachment_id)
             })
             .collect();
-        // Virtual interfaces without a Direct Connect gateway: one site for all interfaces that end at the
-        // same virtual private gateway.
+        // Virtual interfaces without a Direct Connect gateway: one site for all interfaces that terminate
+        // at the same virtual private gateway.
         let gateways_by_interface: BTreeSet<&str> =
             inventory.virtual_interfaces.iter().filter_map(|one| one.gateway()).collect();
         let has_sites = !gateways.is_empty()

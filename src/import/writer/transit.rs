@@ -19,8 +19,7 @@ const ROUTES_KIND: &str = "Routes";
 /// The kind of references from transit gateway route tables to prefix lists.
 const REFERENCES_KIND: &str = "TransitGatewayPrefixListReferences";
 
-/// States of transit gateways, route tables and attachments that do not exist any longer, or do not exist
-/// yet.
+/// States of transit gateways, route tables and attachments that no longer exist, or do not exist yet.
 pub(super) const INACTIVE_STATES: &[&str] =
     &["deleted", "deleting", "failed", "failing", "rejected", "rejecting", "initiating"];
 
