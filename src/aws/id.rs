@@ -131,6 +131,14 @@ macro_rules! id_kinds {
             )+
         }
         $($(#[$doc])* pub type $alias = Id<kind::$kind>;)+
+
+        /// The kind of object that an ID refers to according to its prefix, with its article. `None` for other prefixes.
+        pub fn kind_by_prefix(id: &str) -> Option<&'static str> {
+            let kinds = [$($(($prefix, $what)),+),+];
+            let matching = kinds.into_iter().filter(|(prefix, _)| id.starts_with(prefix));
+            // Of equal prefixes the first declared kind; the others are unions of kinds.
+            matching.rev().max_by_key(|(prefix, _)| prefix.len()).map(|(_, kind)| kind)
+        }
     };
 }
 

@@ -301,7 +301,7 @@ fn report_unknown_key(message: &str, mark: Mark, report: &mut Report) -> Option<
         return None;
     };
     let error = report.error(Code::UnknownKey, mark, format!("unknown key `{key}`"));
-    let near = nearest(key, &known);
+    let near = aws_key(key, &known).or_else(|| nearest(key, &known));
     match near {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None if known.is_empty() => error.help("this table has no keys"),
@@ -439,6 +439,62 @@ fn parse_unknown<'m>(message: &'m str, what: &str) -> Option<(&'m str, Vec<&'m s
     let rest = message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?;
     let (word, expected) = rest.split_once('`')?;
     Some((word, expected.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Keys of AWS's APIs, in snake case, whose names differ in the configuration: for each the candidates, of which a table has
+/// at most one.
+const AWS_KEYS: &[(&str, &[&str])] = &[
+    ("availability_zone_name", &["availability_zone"]),
+    ("cidr_block", &["cidr"]),
+    ("cidr_blocks", &["cidr", "sources"]),
+    ("destination_cidr_block", &["destination"]),
+    ("destination_ipv6_cidr_block", &["destination"]),
+    ("destination_prefix_list_id", &["destination"]),
+    ("domain_name", &["domain", "name"]),
+    ("egress_only_internet_gateway_id", &["target"]),
+    ("enable_dns_hostname", &["enable_dns_hostnames"]),
+    ("gateway_id", &["target"]),
+    ("group_id", &["id"]),
+    ("groups", &["security_groups"]),
+    ("hosted_zone_id", &["id"]),
+    ("instance_id", &["target", "id"]),
+    ("internet_gateway_id", &["internet_gateway"]),
+    ("ip_permissions", &["ingress"]),
+    ("ip_permissions_egress", &["egress"]),
+    ("ip_protocol", &["protocol"]),
+    ("ipv6_addresses", &["ipv6_address"]),
+    ("ipv6_cidr_block", &["ipv6_cidr"]),
+    ("nat_gateway_id", &["target", "id"]),
+    ("network_acl_id", &["network_acl", "id"]),
+    ("network_interface_id", &["target", "id"]),
+    ("owner_id", &["account"]),
+    ("prefix_list_id", &["id"]),
+    ("private_ip", &["address"]),
+    ("private_ip_address", &["address"]),
+    ("private_ip_addresses", &["address"]),
+    ("public_ip", &["public_address"]),
+    ("region_name", &["region"]),
+    ("resolver_endpoint_id", &["endpoint", "id"]),
+    ("resource_records", &["values"]),
+    ("route_table_id", &["route_table", "id"]),
+    ("security_group_ids", &["security_groups"]),
+    ("service_name", &["service"]),
+    ("subnet_id", &["subnet", "id"]),
+    ("subnet_ids", &["network_interfaces", "subnets"]),
+    ("subnets", &["network_interfaces", "subnet"]),
+    ("target_ips", &["targets"]),
+    ("transit_gateway_id", &["target", "id"]),
+    ("vpc_endpoint_id", &["target", "id"]),
+    ("vpc_endpoint_type", &["type"]),
+    ("vpc_id", &["vpc", "id"]),
+    ("vpc_ids", &["vpcs"]),
+    ("vpc_peering_connection_id", &["target", "id"]),
+];
+
+/// The configuration's name for a key of an AWS API, if the table has it.
+fn aws_key<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let (_, candidates) = AWS_KEYS.iter().find(|(aws, _)| *aws == key)?;
+    candidates.iter().find_map(|candidate| known.iter().find(|known| *known == candidate).copied())
 }
 
 /// Values of earlier versions that have a new spelling.

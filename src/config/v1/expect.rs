@@ -36,3 +36,14 @@ pub struct Expect {
     /// A reason that the answer has.
     pub reason: Option<Marked<String>>,
 }
+
+impl Expect {
+    /// Whether anything is expected.
+    pub fn has_condition(&self) -> bool {
+        // Exhaustive, so that a new condition must be considered.
+        let Self { from: _, name: _, record_type: _, rcode, source, addresses, path, via, reach, reason } =
+            self;
+        let words = [source, path, via, reach, reason];
+        rcode.is_some() || addresses.is_some() || words.into_iter().any(Option::is_some)
+    }
+}

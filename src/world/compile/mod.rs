@@ -38,7 +38,7 @@ use super::arena::{Arena, Index};
 use super::*;
 use crate::aws::public_names::stable_hash;
 use crate::aws::ranges::{self, IpRanges};
-use crate::aws::{Facts, Region};
+use crate::aws::{Facts, Region, kind_by_prefix};
 use crate::config::{
     self, Code, Config, Loaded, Mark, Marked, MarkedTable, Report, SourceMap, nearest, shortened,
 };
@@ -291,6 +291,19 @@ impl<'a> Compiler<'a> {
         if let Some(help) = help {
             error.help(help);
         }
+    }
+
+    /// Reports a reference to a declared object of another kind than those with the given prefixes. `accepted` describes
+    /// valid references. Returns whether it did.
+    fn is_of_other_kind(&mut self, id: &str, mark: Mark, prefixes: &[&str], accepted: &str) -> bool {
+        let is_accepted = prefixes.iter().any(|prefix| id.starts_with(prefix));
+        let Some(kind) = kind_by_prefix(id).filter(|_| !is_accepted && self.ids.declared.contains_key(id))
+        else {
+            return false;
+        };
+        let message = format!("`{id}` is {kind}: expected {accepted}");
+        self.report.error(Code::UnknownReference, mark, message);
+        true
     }
 
     /// Whether a table lacks a key because it was pruned as unreadable, which has been reported.

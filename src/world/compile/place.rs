@@ -79,7 +79,7 @@ impl Compiler<'_> {
         for client in &self.config.client {
             let name = &client.place.value().0;
             let Some(place) = self.places.named(name) else {
-                self.unknown_place(name, client.place.mark());
+                self.unknown_place(name, client.place.mark(), "a subnet, a site or `outside`");
                 continue;
             };
             if self.places.add_client(client.source.value().0, place).is_some() {
@@ -90,7 +90,10 @@ impl Compiler<'_> {
     }
 
     /// Reports an unknown location.
-    fn unknown_place(&mut self, name: &str, mark: Mark) {
+    fn unknown_place(&mut self, name: &str, mark: Mark, accepted: &str) {
+        if self.is_of_other_kind(name, mark, &["subnet-", "site-"], accepted) {
+            return;
+        }
         self.unknown("place", name, mark, |this| this.places.names().map(|name| &**name).collect());
     }
 
@@ -135,8 +138,13 @@ impl Compiler<'_> {
         for expect in &self.config.expect {
             let from = &expect.from.value().0;
             if self.places.named(from).is_none() && from.parse::<IpAddr>().is_err() {
-                self.unknown_place(from, expect.from.mark());
+                self.unknown_place(from, expect.from.mark(), "a subnet, a site, `outside` or an address");
                 continue;
+            }
+            if !expect.has_condition() {
+                let message = "the expectation has no condition, so it is always met";
+                let warning = self.report.warning(Code::Surprising, expect.name.mark(), message);
+                warning.help("add `addresses`, `path`, `via`, `reach`, `reason`, `rcode` or `source`");
             }
             self.expectations.push((expect.clone(), expect.name.mark()));
         }

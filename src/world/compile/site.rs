@@ -72,6 +72,15 @@ impl Compiler<'_> {
                 self.report.error(Code::UnknownReference, resolver.mark(), message);
                 self.public_view
             }
+            None if self.is_of_other_kind(
+                resolver.value(),
+                resolver.mark(),
+                &["rslvr-in-"],
+                "an inbound endpoint or `public`",
+            ) =>
+            {
+                self.public_view
+            }
             None => {
                 self.unknown("inbound endpoint", resolver.value(), resolver.mark(), |this| {
                     keys(&this.ids.resolver_endpoints)
