@@ -104,8 +104,8 @@ impl Audit {
         }
         let bundles = self.bundles().map_err(out::fail)?;
         self.check_keywords(&bundles).map_err(out::fail)?;
-        let requested = self.prices.as_deref().map(read_prices).transpose().map_err(out::fail)?;
-        let prices = requested.as_ref().unwrap_or(&Facts::built_in().prices);
+        let custom_prices = self.prices.as_deref().map(read_prices).transpose().map_err(out::fail)?;
+        let prices = custom_prices.as_ref().unwrap_or(&Facts::built_in().prices);
         let (_, world) = self.config.load_to_compare()?;
         let locations = locations(&world, &self.from, self.view.as_deref()).map_err(out::fail)?;
         let regions = names::regions(&world, &locations, !self.from.is_empty());
@@ -173,12 +173,13 @@ impl Audit {
             let (mut rows, mut first) = (0, None);
             for group in &survey.groups {
                 let verdicts = bundle::verdicts(survey, group, bundles, regions);
-                let judged = verdicts
+                let matching_bundles = verdicts
                     .iter()
                     .filter(|row| keyword.matches_bundle(row.verdict))
                     .map(|row| row.bundle.to_owned());
-                let having = survey.rows(group).filter(|row| keyword.matches(row)).map(|row| row.name());
-                for name in judged.chain(having) {
+                let matching_rows =
+                    survey.rows(group).filter(|row| keyword.matches(row)).map(|row| row.name());
+                for name in matching_bundles.chain(matching_rows) {
                     rows += 1;
                     first.get_or_insert_with(|| format!("{name} from {}", group.places().join(", ")));
                 }

@@ -26,15 +26,15 @@ impl Check {
         for (expect, mark) in &world.expectations {
             for difference in differences(&world, expect) {
                 failed += 1;
-                let described = place(&loaded.sources, *mark);
+                let position = position(&loaded.sources, *mark);
                 out::print_error_line(format_args!(
-                    "{described}: {} from {}: {difference}",
+                    "{position}: {} from {}: {difference}",
                     expect.name, expect.from
                 ));
             }
         }
-        for sentence in missing_sources(&world) {
-            out::print_error_line(format_args!("warning: {sentence}"));
+        for warning in missing_sources(&world) {
+            out::print_error_line(format_args!("warning: {warning}"));
         }
         let total = world.expectations.len();
         let name = self.config.name().display();
@@ -52,7 +52,7 @@ impl Check {
     }
 }
 
-fn place(sources: &SourceMap, mark: Mark) -> String {
+fn position(sources: &SourceMap, mark: Mark) -> String {
     sources
         .position(mark)
         .map_or_else(String::new, |p| format!("{}:{}:{}", p.path.display(), p.line, p.column))
@@ -72,7 +72,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
     compare(expect, &outcome)
 }
 
-/// How an outcome differs: the answer as a whole, then the path to each address.
+/// How an outcome differs from an expectation: the answer as a whole, then the path to each address.
 fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     let mut differences = unknown_values(expect);
     compare_answer(expect, outcome, &mut differences);
@@ -153,11 +153,11 @@ fn unknown_values(expect: &Expect) -> Vec<String> {
         ("source", &expect.source, sources),
     ];
     let mut unknown = Vec::new();
-    for (key, keyword, known) in written {
-        if let Some(keyword) = keyword.as_ref().map(Marked::value)
-            && !known.contains(&keyword.as_str())
+    for (key, value, known) in written {
+        if let Some(value) = value.as_ref().map(Marked::value)
+            && !known.contains(&value.as_str())
         {
-            unknown.push(format!("unknown {key} `{keyword}`{}", correction(keyword, &known)));
+            unknown.push(format!("unknown {key} `{value}`{}", correction(value, &known)));
         }
     }
     unknown

@@ -12,7 +12,7 @@ use crate::explain::{Explanation, PathExplanation, json, vantage};
 use crate::resolve::QueryContext;
 use crate::world::{Vantage, World};
 
-/// The default client.
+/// The default location of the client.
 const DEFAULT_CLIENT: &str = "127.0.0.1";
 
 /// Explain how a name resolves from a location and which path its traffic takes. Offline
@@ -24,8 +24,8 @@ pub struct Explain {
     /// Record type
     #[arg(long = "type", short = 't', default_value = "A")]
     record_type: RecordType,
-    /// Location of the client: a subnet ID, a site ID, `outside` or an IP address [default: the first private
-    /// subnet of the lab]
+    /// Location of the client: a subnet ID, a site ID, `outside` or an IP address [default: 127.0.0.1, in the
+    /// lab `subnet-private-a`]
     #[arg(long, short, value_name = "LOCATION")]
     from: Option<String>,
     /// Resolver to query: a VPC ID, an inbound endpoint ID or `public` [default: that of the location]
@@ -99,7 +99,7 @@ impl Explain {
             out::report_error(&message);
             match message {
                 NamesError::Unreadable(..) => ExitCode::Filesystem,
-                NamesError::Wrong(..) => ExitCode::Config,
+                NamesError::Invalid(..) => ExitCode::Config,
             }
         })
     }

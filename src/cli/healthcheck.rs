@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::{Exit, ExitCode, http, out};
 
-/// Timeout.
+/// Timeout for the response.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Query whether a running daemon is ready, for container health checks
+/// Check whether a running daemon is ready, for container health checks
 #[derive(Debug, clap::Args)]
 pub struct Healthcheck {
     /// Admin address of the daemon
@@ -20,8 +20,10 @@ impl Healthcheck {
     /// Status 0: ready; 2: not ready, or not reachable.
     pub fn run(self) -> Exit {
         match http::request(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
-            Ok(answer) if answer.status() == 200 => Ok(ExitCode::Success),
-            Ok(answer) => Err(out::fail(format_args!("{} is not ready: {}", self.admin, answer.status_line))),
+            Ok(response) if response.status() == 200 => Ok(ExitCode::Success),
+            Ok(response) => {
+                Err(out::fail(format_args!("{} is not ready: {}", self.admin, response.status_line)))
+            }
             Err(error) => Err(out::fail(format_args!("{}: {error}", self.admin))),
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Maximum size of a response.
-const LONGEST_ANSWER: u64 = 16 << 20;
+/// Maximum size of a response, in octets.
+const MAX_RESPONSE_OCTETS: u64 = 16 << 20;
 
 /// A response.
 pub struct HttpResponse {
@@ -25,7 +25,7 @@ impl HttpResponse {
     }
 }
 
-/// Requests a path, with a time limit.
+/// Sends a request and reads the response, with a read timeout.
 ///
 /// # Errors
 ///
@@ -35,17 +35,17 @@ pub fn request(
     method: &str,
     path: &str,
     accept: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<HttpResponse> {
     let mut stream = TcpStream::connect_timeout(&admin, CONNECT_TIMEOUT)?;
-    stream.set_read_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(timeout))?;
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nAccept: {accept}\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut text = String::new();
-    stream.take(LONGEST_ANSWER).read_to_string(&mut text)?;
+    stream.take(MAX_RESPONSE_OCTETS).read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status_line = head.lines().next().unwrap_or_default().to_owned();
     Ok(HttpResponse { status_line, body: body.to_owned() })

@@ -32,10 +32,10 @@ struct Aws {
     /// File for the configuration [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Region of VPCs for which neither a document nor a directory name states it
+    /// Region of VPCs whose region neither a document nor a directory name specifies
     #[arg(long, value_parser = region)]
     region: Option<String>,
-    /// Account of VPCs for which neither a document nor a directory name states it
+    /// Account of VPCs whose account neither a document nor a directory name specifies
     #[arg(long)]
     account: Option<String>,
     /// Format of the report of read, missing and unsupported objects, which is printed to standard error

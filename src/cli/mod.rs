@@ -32,7 +32,7 @@ use crate::world::compile::compile;
 #[command(name = "plustwo", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: Command,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +49,7 @@ enum Command {
     Diff(diff::Diff),
     /// Print the JSON Schema of the configuration
     Schema(schema::Schema),
-    /// Query whether a running daemon is ready, for container health checks
+    /// Check whether a running daemon is ready, for container health checks
     Healthcheck(healthcheck::Healthcheck),
     /// Reload the configuration of a running daemon and report the result
     Reload(reload::Reload),
@@ -57,13 +57,13 @@ enum Command {
     Import(import::Import),
 }
 
-/// The result of a command: completed, or failed before that.
+/// The exit status of a command; `Err` if it could not be completed.
 type Exit = Result<ExitCode, ExitCode>;
 
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
-        let ended = match self.verb {
+        let ended = match self.command {
             Command::Serve(verb) => verb.run(),
             Command::Check(verb) => verb.run(),
             Command::Explain(verb) => verb.run(),
@@ -78,7 +78,7 @@ impl Cli {
     }
 }
 
-/// The configuration.
+/// Options that select the configuration.
 #[derive(Debug, Clone, clap::Args)]
 struct ConfigArgs {
     /// Configuration file, or directory of AWS CLI documents [default: the built-in lab]
@@ -87,7 +87,7 @@ struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Loads and compiles. Errors and warnings are printed; with an error there is no world.
+    /// Loads and compiles the configuration. Errors and warnings are printed.
     fn load(&self) -> Result<(Loaded, World), ExitCode> {
         let mut loaded = match &self.config {
             None => config::load_built_in_lab(),
@@ -113,7 +113,7 @@ impl ConfigArgs {
         }
     }
 
-    /// Loads and compiles for a command that compares, which fails with an error.
+    /// Like `load`, for commands whose exit status 1 means differences: any error is [`ExitCode::Failure`].
     fn load_to_compare(&self) -> Result<(Loaded, World), ExitCode> {
         self.load().map_err(|_| ExitCode::Failure)
     }

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use crate::dns::{Name, NameError};
 
-/// Why names cannot be read.
+/// Why a file of names cannot be read.
 pub enum NamesError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
     /// A line, counted from 1, is not a valid name.
-    Wrong(PathBuf, usize, NameError),
+    Invalid(PathBuf, usize, NameError),
 }
 
 impl fmt::Display for NamesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            Self::Wrong(path, line, error) => write!(f, "{}:{line}: {error}", path.display()),
+            Self::Invalid(path, line, error) => write!(f, "{}:{line}: {error}", path.display()),
         }
     }
 }
@@ -27,11 +27,9 @@ pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| NamesError::Unreadable(path.to_owned(), error))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let keywords = text.lines().map(str::trim).enumerate();
-    let names = keywords.filter(|(_, keyword)| !keyword.is_empty() && !keyword.starts_with('#')).map(
-        |(number, keyword)| {
-            keyword.parse().map_err(|error| NamesError::Wrong(path.to_owned(), number + 1, error))
-        },
-    );
+    let lines = text.lines().map(str::trim).enumerate();
+    let names = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(number, line)| {
+        line.parse().map_err(|error| NamesError::Invalid(path.to_owned(), number + 1, error))
+    });
     names.collect()
 }

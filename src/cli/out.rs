@@ -1,10 +1,10 @@
 //! Standard output and standard error: the only place that prints.
 //!
-//! On a terminal, lines longer than its width are wrapped at spaces, with a hanging indent. Output to a pipe or a file is
-//! never wrapped.
+//! On a terminal, lines longer than its width are wrapped at spaces, with a hanging indent. Output to a pipe
+//! or a file is never wrapped.
 //!
-//! A reader that has closed the pipe (`plustwo audit | head -1`) is not an error. If output cannot be written
-//! for any other cause, such as a full disk, the command fails as for any other file.
+//! A closed pipe (`plustwo audit | head -1`) is not an error. If output cannot be written
+//! for any other reason, such as a full disk, the command exits with [`ExitCode::Filesystem`].
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
@@ -14,7 +14,7 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 
 use super::ExitCode;
 
-/// Text is wrapped to at least this width, in columns; a narrower terminal breaks the lines itself.
+/// Text is wrapped to at least this width, in columns; a narrower terminal breaks longer lines itself.
 const MIN_WIDTH: usize = 80;
 
 /// Maximum width of a first column that continuation lines are indented by, in columns.
@@ -80,7 +80,7 @@ pub fn report_error(text: impl Display) {
     print_error_line(format_args!("plustwo: {text}"));
 }
 
-/// Prints to standard error why a command that compares failed.
+/// Reports an error on standard error and returns [`ExitCode::Failure`].
 pub fn fail(text: impl Display) -> ExitCode {
     report_error(text);
     ExitCode::Failure
@@ -104,9 +104,9 @@ fn width_of(stream: impl IsTerminal + std::os::fd::AsFd) -> Option<usize> {
     Some(MIN_WIDTH.max(columns.into()))
 }
 
-/// Wraps each line that is wider than `width` columns, except lines of source excerpts in diagnostics, whose carets must
-/// stay below what they mark. The columns of a table are closed up first: they are not aligned any more once its rows
-/// have several lines.
+/// Wraps each line that is wider than `width` columns, except lines of source excerpts in diagnostics, whose
+/// carets must stay below what they mark. Gaps between the columns of a table are collapsed first, because
+/// columns are not aligned once rows are wrapped.
 fn wrap(text: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -114,7 +114,7 @@ fn wrap(text: &str, width: usize) -> String {
         if textwrap::core::display_width(line) <= width || is_source_excerpt(line) {
             wrapped.push_str(line);
         } else {
-            let line = &close_up(line);
+            let line = &collapse_gaps(line);
             let indent = " ".repeat(hanging_indent(line).min(width / 2));
             let options = Options::new(width)
                 .subsequent_indent(&indent)
@@ -128,8 +128,8 @@ fn wrap(text: &str, width: usize) -> String {
     wrapped
 }
 
-/// The indentation of continuation lines, in columns: that of the text after the first column, such as a label, which
-/// two spaces or more end; otherwise two columns more than that of the line.
+/// The indentation of continuation lines, in columns: that of the text after the first column, such as a
+/// label, if two or more spaces follow it; otherwise two columns more than that of the line.
 fn hanging_indent(line: &str) -> usize {
     let plain = anstream::adapter::strip_str(line).to_string();
     let body = plain.trim_start();
@@ -139,8 +139,8 @@ fn hanging_indent(line: &str) -> usize {
     indent + textwrap::core::display_width(&body[..column])
 }
 
-/// Replaces each gap of more than two spaces behind the first column with two spaces.
-fn close_up(line: &str) -> String {
+/// Replaces each gap of more than two spaces after the first column with two spaces.
+fn collapse_gaps(line: &str) -> String {
     let body = line.trim_start();
     let first = body.find("  ").map_or(body, |gap| &body[..body.len() - body[gap..].trim_start().len()]);
     let first = if textwrap::core::display_width(first) <= MAX_LABEL { first } else { "" };

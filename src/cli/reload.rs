@@ -1,4 +1,4 @@
-//! `plustwo reload`: a reload as by SIGHUP, with a report of its result.
+//! `plustwo reload`: the same reload as on SIGHUP, with a report of the result.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Exit, ExitCode, http, out};
 
 /// Time limit for a reload.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reload the configuration of a running daemon and report the result
 #[derive(Debug, clap::Args)]
@@ -24,23 +24,23 @@ impl Reload {
     /// is not reachable.
     pub fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
-        let answer = http::request(self.admin, "POST", "/v1/reload", accept, PATIENCE)
+        let response = http::request(self.admin, "POST", "/v1/reload", accept, TIMEOUT)
             .map_err(|error| out::fail(format_args!("{}: {error}", self.admin)))?;
-        match answer.status() {
+        match response.status() {
             200 => {
-                out::print_line(answer.body.trim_end())?;
+                out::print_line(response.body.trim_end())?;
                 Ok(ExitCode::Success)
             }
             // JSON output is printed to standard output.
             422 if self.json => {
-                out::print_line(answer.body.trim_end())?;
+                out::print_line(response.body.trim_end())?;
                 Ok(ExitCode::Differences)
             }
             422 => {
-                out::print_error_line(answer.body.trim_end());
+                out::print_error_line(response.body.trim_end());
                 Ok(ExitCode::Differences)
             }
-            _ => Err(out::fail(format_args!("{} rejected the reload: {}", self.admin, answer.status_line))),
+            _ => Err(out::fail(format_args!("{} rejected the reload: {}", self.admin, response.status_line))),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Serve {
     }
 }
 
-/// The file watch library logs removed directories, which the watch expects.
+/// Log filter for the file watch library, which logs removed directories although the watch handles them.
 const QUIET: &str = "notify=error";
 
 /// Logs to standard error, filtered by RUST_LOG.

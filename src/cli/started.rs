@@ -20,7 +20,7 @@ const DIM: Style = Style::new().dimmed();
 /// Maximum number of locations with example commands.
 const MAX_PLACES: usize = 5;
 
-/// What is served, and example commands.
+/// The start message: a summary of the network, the listeners, and example commands.
 pub struct Started {
     config: String,
     live: Arc<Live>,
@@ -85,7 +85,7 @@ impl Display for Started {
         if let Some(admin) = self.admin {
             writeln!(f, "  HTTP   http://{admin}/metrics  /v1/explain  /v1/network")?;
         }
-        self.lines_to_try(&world, f)
+        self.example_commands(&world, f)
     }
 }
 
@@ -116,8 +116,8 @@ fn note(endpoint: &Endpoint) -> String {
 }
 
 impl Started {
-    /// A `dig` command for the first locations of loopback addresses.
-    fn lines_to_try(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Example `dig` commands for the first few locations that have loopback addresses.
+    fn example_commands(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let near = |address: &SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
         let mut plain = self.listeners.iter().filter(|(listener, _)| listener.tls().is_none());
         let Some((_, listener)) = plain.find(|(_, address)| near(address)) else { return Ok(()) };

@@ -34,7 +34,7 @@ pub enum Destination {
     },
     /// Any other public address.
     Internet,
-    /// None: traffic is dropped.
+    /// Nowhere: traffic is dropped.
     Nowhere,
     /// Unknown: the configuration does not determine it.
     Unknown,

@@ -23,7 +23,7 @@ pub struct FilterLine {
 impl FilterLine {
     /// The result of a filter as text.
     pub fn of(world: &World, filter: &FilterResult) -> Self {
-        let (id, rule, is_open) = match filter.by {
+        let (id, rule, is_open) = match filter.filter {
             FilterId::SecurityGroup(index) => {
                 let group = &world.security_groups[index];
                 let rules = match filter.direction {
@@ -74,7 +74,7 @@ impl AccessDecision {
 }
 
 fn group_rule(world: &World, rule: &GroupRule) -> String {
-    // A prefix list has many.
+    // A prefix list may have many entries.
     const MAX_PEERS: usize = 3;
     let peers = rule.peers.iter().take(MAX_PEERS).map(|peer| match peer {
         Peer::Prefix(prefix) => prefix.to_string(),
@@ -91,7 +91,7 @@ fn is_all_ports(first: u16, last: u16) -> bool {
     (first, last) == (0, u16::MAX)
 }
 
-/// Ports of a rule. Rules for all protocols have all ports.
+/// The ports of a rule as text. A rule for all protocols applies to all ports.
 fn ports(first: u16, last: u16) -> String {
     match (first, last) {
         (first, last) if is_all_ports(first, last) => "all ports".to_owned(),

@@ -19,8 +19,8 @@ pub fn value(explanation: &Explanation) -> Value {
     to_value(&document(explanation))
 }
 
-/// An explanation as one line of JSON for option 65001: the same keys, without sentences, the contents of the question
-/// and empty lists, so that it fits into a datagram.
+/// An explanation as one line of JSON for option 65001: the same keys, without sentences, the question, the
+/// larger parts of paths and empty lists, so that it fits into a datagram.
 pub fn compact(explanation: &Explanation) -> String {
     let mut value = value(explanation);
     strip(&mut value);
@@ -68,7 +68,7 @@ pub fn path_value(described: &PathExplanation) -> Value {
 }
 
 fn to_value(document: &impl Serialize) -> Value {
-    serde_json::to_value(document).expect("an explanation holds strings, numbers and lists only")
+    serde_json::to_value(document).expect("an explanation contains only strings, numbers and lists")
 }
 
 #[derive(Serialize)]

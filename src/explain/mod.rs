@@ -1,7 +1,7 @@
 //! Explanations of answers and paths, as text and as JSON.
 //!
-//! The decision is the same as on the query path, with a record of everything that it considered. Nothing is sent:
-//! the sealed internet is used instead of the real one.
+//! The decision is the same as on the query path, with a record of everything that it considered. Nothing is
+//! sent: the sealed internet is used instead of the real one.
 
 mod destination;
 pub(crate) mod filters;
@@ -76,7 +76,7 @@ pub struct ClaimLine {
     pub kind: &'static str,
     /// The ID of its object.
     pub id: Arc<str>,
-    /// The Profile that it comes from.
+    /// The Profile that associates it with the VPC.
     pub profile: Option<Arc<str>>,
     /// Whether it answered.
     pub is_selected: bool,
@@ -138,8 +138,8 @@ impl PathLine {
     }
 }
 
-/// The vantage of a client given by location name or address, and by the resolver that it queries: the ID of a VPC or
-/// of an inbound endpoint, `public`, or by default that of its location.
+/// The vantage of a client given by location name or address, and by the resolver that it queries: the ID of
+/// a VPC or of an inbound endpoint, `public`, or by default that of its location.
 ///
 /// # Errors
 ///
@@ -159,7 +159,7 @@ pub fn vantage(world: &World, from: &str, resolver: Option<&str>) -> Result<Vant
         };
         return Err(format!("`{from}` is neither a location nor an IP address; {help}"));
     };
-    world.vantage(host_prefix(address), view).map_err(|nowhere| nowhere.to_string())
+    world.vantage(host_prefix(address), view).map_err(|error| error.to_string())
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
@@ -208,8 +208,8 @@ impl Explanation {
         Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 
-    /// Explains a question whose answer is known only to an `upstream` that was not queried: what the decision
-    /// considered, with neither rcode nor path.
+    /// Explains a question whose answer is known only to an `upstream` that was not queried: what the
+    /// decision considered, with neither rcode nor path.
     pub fn not_queried(
         world: &World,
         vantage: Vantage,

@@ -4,7 +4,7 @@ use crate::dns::Question;
 use crate::resolve::{ConsideredClaim, EgressPath, Outcome};
 use crate::world::{AddressFamilies, Claim, EndpointKind, Vantage, World};
 
-/// One sentence per note.
+/// The notes of an answer, each one sentence.
 pub fn of(
     world: &World,
     vantage: Vantage,
@@ -19,13 +19,13 @@ pub fn of(
             claims
                 .iter()
                 .filter(|seen| seen.is_selected)
-                .filter_map(|seen| left_out(world, seen.scoped.claim)),
+                .filter_map(|seen| unhealthy_interfaces(world, seen.scoped.claim)),
         )
         .chain(of_policies(world, paths))
         .collect()
 }
 
-/// Endpoints at the ends of paths with custom policies.
+/// Notes about custom policies of the endpoints at the ends of paths.
 pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath>) -> Vec<String> {
     let mut ids: Vec<&str> = paths
         .filter_map(|path| path.endpoint)
@@ -43,7 +43,7 @@ pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath
     ids.into_iter().map(described).collect()
 }
 
-/// A gateway endpoint that sets the record types of a regional S3 name.
+/// A note about a gateway endpoint that determines the record types of a regional S3 name.
 fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Question) -> Option<String> {
     let (families, _) = world.chosen_by_gateway_endpoint(vantage.view, &question.qname)?;
     let vpc = &world.vpcs[world.views[vantage.view].vpc()?];
@@ -60,8 +60,8 @@ fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Questi
     Some(format!("With the gateway endpoint {gateway}, regional S3 names have {records} in this VPC."))
 }
 
-/// Interfaces of the answering endpoint without a healthy target.
-fn left_out(world: &World, claim: Claim) -> Option<String> {
+/// A note about interfaces without a healthy target, if an endpoint answered.
+fn unhealthy_interfaces(world: &World, claim: Claim) -> Option<String> {
     let Claim::Endpoint(zone) = claim else { return None };
     let endpoint = &world.endpoints[world.managed_zones[zone].endpoint];
     let unhealthy = endpoint.interfaces.iter().filter(|interface| !interface.is_healthy).count();

@@ -22,7 +22,7 @@ fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
         Reason::NatSubnetHasNoInternetRoute => Some(behind_nat(world, address, last_nat(world, path)?)),
         Reason::NoPublicAddress => no_public_address(world, address, path),
         Reason::TgwNoAttachmentInAz => Some(format!(
-            "{} has no attachment in this Availability Zone: add a subnet there to its attachment of this VPC.",
+            "The attachment of this VPC to {} has no subnet in this Availability Zone: add one.",
             path.hops.last()?.id
         )),
         Reason::TgwNoRoute => Some(tgw_no_route(world, path)),
@@ -43,7 +43,8 @@ fn no_route(world: &World, path: &EgressPath) -> Option<String> {
     Some(format!("{} does not contain this address and has no internet uplink.", site.id))
 }
 
-/// A blackhole in a transit gateway's route table may be intended ("Create a static route", Amazon VPC Transit Gateways).
+/// A blackhole in a transit gateway's route table may be intended ("Create a static route", Amazon VPC
+/// Transit Gateways).
 fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
     let last = path.next_routes.last()?;
     let RouteTableRef::TransitGateway(..) = last.table else { return None };
@@ -82,7 +83,7 @@ fn no_return_route(world: &World, path: &EgressPath) -> String {
     let target = route.map_or_else(|| "another target".into(), |route| route.target);
     match dropped_at.reason {
         Some(Reason::TgwNoAttachmentInAz) => format!(
-            "No return path: {table} routes {destination} to {target}, which has no attachment in that Availability Zone."
+            "No return path: {table} routes {destination} to {target}, whose attachment has no subnet in that Availability Zone."
         ),
         Some(reason) => {
             let reason = reason.as_str();
@@ -101,12 +102,12 @@ fn behind_nat(world: &World, address: IpAddr, nat: &NatGateway) -> String {
     match nat.is_public && is_for_internet {
         true => {
             format!(
-                "Add a route for 0.0.0.0/0 to an internet gateway to {table}, the route table of {}.",
+                "In {table}, the route table of {}, add a route for 0.0.0.0/0 to an internet gateway.",
                 nat.id
             )
         }
         false if is_for_internet => format!(
-            "{} is a private NAT gateway, whose traffic no internet gateway carries: route it to another network in {table}.",
+            "{} is a private NAT gateway, and internet gateways do not carry its traffic: add a route to another network to {table}.",
             nat.id
         ),
         false => format!("{table}, the route table of {}, has no route to this address.", nat.id),
@@ -116,7 +117,7 @@ fn behind_nat(world: &World, address: IpAddr, nat: &NatGateway) -> String {
 fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
     if let Some(nat) = last_nat(world, path).filter(|nat| !nat.is_public) {
         return Some(format!(
-            "{} is a private NAT gateway: no internet gateway carries its traffic.",
+            "{} is a private NAT gateway: internet gateways do not carry its traffic.",
             nat.id
         ));
     }
@@ -152,7 +153,7 @@ fn asymmetric(world: &World, path: &EgressPath) -> String {
         false => "route return traffic through them",
     };
     format!(
-        "Return traffic does not pass the same Gateway Load Balancer endpoints, and stateful appliances drop it: {remedy}."
+        "Return traffic does not pass through the same Gateway Load Balancer endpoints, so stateful appliances drop it: {remedy}."
     )
 }
 
@@ -302,7 +303,7 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
         );
         assert_eq!(
             described("subnet-a", "10.2.2.9"),
-            "No return path: rtb-2 routes 10.1.0.0/16 to tgw-1, which has no attachment in that Availability Zone."
+            "No return path: rtb-2 routes 10.1.0.0/16 to tgw-1, whose attachment has no subnet in that Availability Zone."
         );
         assert_eq!(
             described("subnet-a", "192.168.1.9"),
@@ -310,7 +311,7 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
         );
         assert!(
             described("subnet-c", "10.2.1.9")
-                .starts_with("tgw-1 has no attachment in this Availability Zone")
+                .starts_with("The attachment of this VPC to tgw-1 has no subnet in this Availability Zone")
         );
         assert_eq!(described("subnet-c", "192.168.1.9"), "");
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Destination, Suggestion, SuggestionKind, path_notes};
 use crate::net::nat64_to_ipv4;
-use crate::resolve::egress::{HTTPS, gateways_of_ipv4_alone};
+use crate::resolve::egress::{HTTPS, ipv4_only_gateway_endpoints};
 use crate::resolve::{Class, Direction, EgressPath, FilterId, Outcome, Reason};
 use crate::world::{AccessDecision, Endpoint, EndpointKind, Peer, PlaceKind, Vantage, World};
 
@@ -144,9 +144,9 @@ fn not_used(world: &World, vantage: Vantage, located: Option<(IpAddr, &EgressPat
         ));
     }
     let here = world.place_vpc(vantage.place);
-    let of_ipv4_alone = here.map(|vpc| gateways_of_ipv4_alone(world, vpc, address)).unwrap_or_default();
-    if !of_ipv4_alone.is_empty() {
-        let ids: Vec<&str> = of_ipv4_alone.iter().map(|endpoint| &*endpoint.id).collect();
+    let ipv4_only = here.map(|vpc| ipv4_only_gateway_endpoints(world, vpc, address)).unwrap_or_default();
+    if !ipv4_only.is_empty() {
+        let ids: Vec<&str> = ipv4_only.iter().map(|endpoint| &*endpoint.id).collect();
         let ids = ids.join(", ");
         return Some(format!(
             "{ids} supports only IPv4: enable IPv6 for it, or let clients use the A record."
@@ -162,7 +162,8 @@ fn not_used(world: &World, vantage: Vantage, located: Option<(IpAddr, &EgressPat
     })
 }
 
-/// The IDs of the gateway endpoints of the vantage's VPC that cover an address, or the IPv4 address embedded in it.
+/// The IDs of the gateway endpoints of the vantage's VPC that cover an address, or the IPv4 address embedded
+/// in it.
 fn gateways_of(world: &World, vantage: Vantage, path: Option<(IpAddr, &EgressPath)>) -> String {
     let address = path.map(|(address, _)| nat64_to_ipv4(address).map_or(address, IpAddr::V4));
     let covers = |endpoint: &&Endpoint| {
@@ -186,7 +187,7 @@ fn table_of(world: &World, vantage: Vantage) -> &str {
     table.unwrap_or("the subnet's route table")
 }
 
-/// The suggestion for a reason that does not depend on the network.
+/// The suggestion for a reason, if its text does not depend on the network.
 fn plain(reason: Reason) -> &'static str {
     match reason {
         Reason::PrivateDnsDisabled => {
@@ -200,7 +201,7 @@ fn plain(reason: Reason) -> &'static str {
             "The target of the matched route does not exist; less specific routes are not used."
         }
         Reason::NatSubnetHasNoInternetRoute => {
-            "Add a route for 0.0.0.0/0 to an internet gateway to the route table of the NAT gateway's subnet."
+            "In the route table of the NAT gateway's subnet, add a route for 0.0.0.0/0 to an internet gateway."
         }
         Reason::NoPublicAddress => {
             "Assign a public address to the client: an internet gateway carries only traffic of interfaces that have one."
@@ -214,7 +215,7 @@ fn plain(reason: Reason) -> &'static str {
         }
         Reason::CrossAz => {
             "Every interface in this answer is in another Availability Zone than the client: traffic crosses zones and depends \
-             on the other one."
+             on the other zone."
         }
         Reason::Dns64Synthesised => "The AAAA record was synthesised from an A record (DNS64).",
         Reason::Nat64PrefixWithoutNat => {
@@ -223,12 +224,14 @@ fn plain(reason: Reason) -> &'static str {
         Reason::ZoneShadowsPublic => {
             "A private hosted zone hides this name, which exists in public DNS; names that it lacks are not resolved publicly."
         }
-        Reason::TgwNoAttachmentInAz => "The transit gateway has no attachment in this Availability Zone.",
+        Reason::TgwNoAttachmentInAz => {
+            "The VPC's attachment to the transit gateway has no subnet in this Availability Zone."
+        }
         Reason::NoReturnRoute => {
             "No return path: the destination subnet has no route back through the same gateway."
         }
         Reason::AsymmetricRouting => {
-            "Traffic and return traffic pass different Gateway Load Balancer endpoints, and stateful appliances drop it."
+            "Traffic and return traffic pass through different Gateway Load Balancer endpoints, so stateful appliances drop it."
         }
         Reason::ServiceHasNoEndpoint => {
             "AWS has no endpoint service for this name: it can be reached only publicly."
@@ -246,7 +249,7 @@ fn plain(reason: Reason) -> &'static str {
             "This gateway carries only traffic of its own VPC: attach the site to the transit gateway."
         }
         Reason::TgwNoRoute => {
-            "The transit gateway's route table for this attachment has no route to the address: propagate one, or add a static \
+            "The transit gateway's route table for this attachment has no route to the address: enable propagation, or add a static \
              route."
         }
         Reason::RoutingLoop => "The route tables form a loop.",
@@ -260,7 +263,7 @@ fn plain(reason: Reason) -> &'static str {
         Reason::TargetNotModelled => {
             "The configuration does not contain what is behind this target, so the rest of the path is unknown."
         }
-        // These depend on the network; `sentence` handles them before.
+        // These depend on the network: `sentence` handles them and never passes them here.
         Reason::EndpointNotAssociatedWithTable
         | Reason::NoRoute
         | Reason::SgDenied
@@ -270,7 +273,8 @@ fn plain(reason: Reason) -> &'static str {
     }
 }
 
-/// Whether the client's route table has a gateway endpoint for the address, but another route takes precedence.
+/// Whether the client's route table has a gateway endpoint for the address, but another route takes
+/// precedence.
 fn bypasses_gateway(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath) -> bool {
     let PlaceKind::Subnet(subnet) = world.places[vantage.place].kind else { return false };
     let own = &world.subnets[subnet];
@@ -287,7 +291,7 @@ fn denied(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>)
     let Some(filter) = filters.iter().find(|filter| filter.verdict == AccessDecision::Denied) else {
         return format!("A filter on the path denies TCP {port}.");
     };
-    match (filter.by, filter.direction) {
+    match (filter.filter, filter.direction) {
         (FilterId::NetworkAcl(index), direction) => {
             let id = &world.network_acls[index].id;
             let direction = direction.as_str();

@@ -1,5 +1,5 @@
-//! Possible changes: endpoints that could be added, zones that could be associated. Computed for explanations and audits,
-//! never for answers.
+//! Possible changes: endpoints that could be added, zones that could be associated. Computed for explanations
+//! and audits, never for answers.
 
 use std::net::IpAddr;
 
@@ -79,7 +79,8 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
             });
         }
     }
-    // A gateway endpoint is free of charge, so an interface endpoint is not suggested if one would be sufficient.
+    // A gateway endpoint is free of charge, so an interface endpoint is not suggested if one would be
+    // sufficient.
     if listed.is_empty() {
         for host in hosts(question, outcome) {
             suggestions.extend(interface_endpoint(world, number, vpc, &host));
@@ -96,7 +97,8 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
     suggestions
 }
 
-/// Whether a path leads to a public address without an endpoint. A client without an address of the family cannot send.
+/// Whether traffic reaches a public address without an endpoint. False for a client without an address of its
+/// family.
 pub fn bypasses_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
     let here = &world.places[vantage.place];
     let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_address_of_family(one.address);
@@ -112,8 +114,8 @@ fn actual(address: IpAddr) -> IpAddr {
     nat64_to_ipv4(address).map_or(address, IpAddr::V4)
 }
 
-/// The gateway service whose prefix list contains the destination of a path, and the VPC whose route tables apply: the
-/// client's, or that of the NAT gateway that translates the address.
+/// The gateway service whose prefix list contains the destination of a path, and the VPC whose route tables
+/// apply: the client's, or that of the NAT gateway that translates the address.
 fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> Option<(&'w Vpc, &'w str)> {
     let number = match nat64_to_ipv4(one.address) {
         None => own,
@@ -125,9 +127,9 @@ fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> 
     let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
     let of_gateways =
         lists.filter(|list| facts.services.find(&list.name, Offered::Gateway, &vpc.region).is_some());
-    let mut holding =
+    let mut containing =
         of_gateways.filter(|list| list.entries.iter().flatten().any(|prefix| prefix.contains(&address)));
-    holding.next().map(|list| (vpc, list.name.as_str()))
+    containing.next().map(|list| (vpc, list.name.as_str()))
 }
 
 /// Possible interface endpoints for a host, if the VPC has none: those of other VPCs, or else a new one.
@@ -153,13 +155,13 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
             })
             .collect();
     }
-    let reaches = |endpoint: &Endpoint, service: &str| {
+    let is_for_service = |endpoint: &Endpoint, service: &str| {
         endpoint.kind == EndpointKind::Interface && *endpoint.service == *service
     };
-    services.retain(|service| !endpoints(world, vpc).any(|endpoint| reaches(endpoint, service)));
+    services.retain(|service| !endpoints(world, vpc).any(|endpoint| is_for_service(endpoint, service)));
     let possible = services.into_iter().flat_map(|service| {
         let in_other_vpcs = world.endpoints.iter().filter(|endpoint| {
-            endpoint.vpc != number && endpoint.is_available && reaches(endpoint, &service)
+            endpoint.vpc != number && endpoint.is_available && is_for_service(endpoint, &service)
         });
         let in_other_vpcs: Vec<Suggestion> = in_other_vpcs
             .map(|endpoint| Suggestion {
@@ -175,7 +177,8 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
     possible.collect()
 }
 
-/// The private hosted zone that contains the name but is not associated with the resolver's VPC, if none of its own does.
+/// The most specific private hosted zone that has records for the question but is not associated with the
+/// resolver's VPC.
 fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
     let is_applicable = world.views[vantage.view].vpc().is_some()
         && (outcome.source == Source::Public || outcome.answer.answer.is_empty());
@@ -183,9 +186,9 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
         return Vec::new();
     }
     let view = world.views[vantage.view].claims;
-    let makes_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
+    let synthesises_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
     let is_queried = |rtype: RecordType| {
-        [rtype, RecordType::ANY].contains(&question.qtype) || (makes_aaaa && rtype == RecordType::A)
+        [rtype, RecordType::ANY].contains(&question.qtype) || (synthesises_aaaa && rtype == RecordType::A)
     };
     let own = |index| {
         world
@@ -194,7 +197,7 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
             .any(|(_, scoped)| scoped.claim == Claim::HostedZone(index))
     };
     let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
-        let below = question.qname.labels_below(hosted.zone.apex()).is_some();
+        let is_in_zone = question.qname.labels_below(hosted.zone.apex()).is_some();
         // A zone that has the name without such records would hide those of public DNS.
         let has = || match hosted.zone.find(&question.qname) {
             ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => {
@@ -202,7 +205,7 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
             }
             ZoneLookup::Nothing => false,
         };
-        below && !own(*index) && has()
+        is_in_zone && !own(*index) && has()
     });
     let deepest = having.max_by_key(|(_, hosted)| hosted.zone.apex().as_wire().len());
     let suggestion = deepest

@@ -94,7 +94,7 @@ fn the_text_contains_the_selected_record_set_and_the_reason() {
     );
 }
 
-/// A zone that has the name without records of the type would hide what public DNS has.
+/// A zone that contains the name without records of the type would hide the public records.
 #[test]
 fn a_zone_is_suggested_only_where_it_would_answer() {
     let suggested = |from, qtype| {
@@ -104,7 +104,7 @@ fn a_zone_is_suggested_only_where_it_would_answer() {
     assert_eq!(suggested("subnet-other", RecordType::A), ["ZONE_NOT_ASSOCIATED"]);
     assert_eq!(suggested("subnet-other", RecordType::AAAA), [""; 0]);
     assert_eq!(suggested("subnet-other", RecordType::TXT), [""; 0]);
-    // DNS64 makes it from the A record.
+    // DNS64 synthesises it from the A record.
     assert_eq!(suggested("subnet-six", RecordType::AAAA), ["ZONE_NOT_ASSOCIATED"]);
     assert_eq!(suggested("subnet-a", RecordType::A), [""; 0]);
 }

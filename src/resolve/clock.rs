@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_rounded_and_never_before_the_origin() {
+    fn seconds_are_rounded_down_and_never_before_the_origin() {
         let origin = Instant::now() + Duration::from_secs(10);
         let at = |millis| MonotonicSeconds::since(origin, origin + Duration::from_millis(millis));
         assert_eq!([999, 1000, 2500].map(|millis| at(millis).get()), [0, 1, 2]);

@@ -17,8 +17,8 @@ use crate::world::{
     Index, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,
 };
 
-/// Maximum nesting depth of lookups of server addresses. A delegation on the way to a server's address counts
-/// twice: as the lookup of the address and as the referral found there.
+/// Maximum nesting depth of lookups of server addresses. A delegation followed while looking up a server's
+/// address counts twice: as the lookup of the address and as the referral found there.
 const MAX_DEPTH: usize = 4;
 
 /// Maximum number of servers of one zone whose addresses are looked up.
@@ -84,7 +84,7 @@ pub fn of_answer(
     qname: &Name,
     above: &Name,
 ) -> Option<Referral> {
-    let leads_down = |set: &&RrSet| {
+    let is_delegation = |set: &&RrSet| {
         set.rtype == RecordType::NS
             && qname.is_at_or_below(&set.owner)
             && set.owner.labels_below(above).is_some_and(|labels| labels > 0)
@@ -92,7 +92,7 @@ pub fn of_answer(
     if answer.rcode != Rcode::NOERROR || !answer.answer.is_empty() {
         return None;
     }
-    let servers = answer.authority.iter().find(leads_down)?;
+    let servers = answer.authority.iter().find(is_delegation)?;
     let glue = |name: &Name| {
         let of_name = |set: &&RrSet| set.owner == *name && set.rtype != RecordType::NS;
         answer.authority.iter().filter(of_name).cloned().collect()
@@ -114,10 +114,10 @@ pub fn refer(zone: &Zone, servers: &RrSet) -> Answer {
 
 /// The reply for a delegated name if no DELEGATE rule matches its servers. AWS does not document this case;
 /// there is no server to query.
-pub fn no_rule_covers(servers: &RrSet) -> Reply {
+pub fn no_rule_matches(servers: &RrSet) -> Reply {
     let names: Vec<String> = servers.rdatas.iter().map(|rdata| rdata.to_text(servers.rtype)).collect();
     let text = format!(
-        "{} is delegated to {}, which no DELEGATE rule of this VPC covers",
+        "{} is delegated to {}, which no DELEGATE rule of this VPC matches",
         servers.owner,
         names.join(", ")
     );
@@ -142,12 +142,12 @@ pub fn upstream(world: &World, rule: Index<Rule>, addresses: &[IpAddr]) -> Optio
 #[derive(Debug)]
 pub struct Delegation {
     referral: Referral,
-    /// Number of delegations that led here.
+    /// Number of delegations followed so far.
     depth: usize,
     /// Number of lookups: two for each server, for its IPv4 and IPv6 addresses.
-    tried: usize,
+    lookup_count: usize,
     /// The lookup of a server's address.
-    looking: Option<Box<Resolution>>,
+    pending_lookup: Option<Box<Resolution>>,
     /// The servers, once their addresses are known.
     target: Option<ForwardTarget>,
 }
@@ -155,7 +155,7 @@ pub struct Delegation {
 impl Delegation {
     /// Starts with a referral at a depth.
     pub fn new(referral: Referral, depth: usize) -> Self {
-        Self { referral, depth, tried: 0, looking: None, target: None }
+        Self { referral, depth, lookup_count: 0, pending_lookup: None, target: None }
     }
 
     /// The apex of the zone.
@@ -170,7 +170,7 @@ impl Delegation {
 
     /// The lookup that waits for an answer.
     pub fn lookup(&mut self) -> Option<&mut Resolution> {
-        self.looking.as_deref_mut()
+        self.pending_lookup.as_deref_mut()
     }
 
     /// The servers to query, or the lookup that is needed first.
@@ -183,10 +183,10 @@ impl Delegation {
     ) -> Next {
         let mut addresses = self.referral.glue.clone();
         while self.target.is_none() {
-            if let Some(mut looking) = self.looking.take() {
+            if let Some(mut looking) = self.pending_lookup.take() {
                 match looking.step(world, trace) {
                     Step::Forward(target, question) => {
-                        self.looking = Some(looking);
+                        self.pending_lookup = Some(looking);
                         return Next::Pending(Step::Forward(target, question));
                     }
                     Step::Done(found) => {
@@ -201,7 +201,7 @@ impl Delegation {
             }
         }
         match &self.target {
-            Some(target) => Next::Ask(target.clone(), Source::ForwardRule),
+            Some(target) => Next::Forward(target.clone(), Source::ForwardRule),
             None => Next::Reply(self.unreachable()),
         }
     }
@@ -213,12 +213,12 @@ impl Delegation {
         let outside = self.referral.servers.iter().filter(|name| !name.is_at_or_below(cut));
         let types = [RecordType::A, RecordType::AAAA];
         let mut wanted = outside.take(MAX_SERVER_LOOKUPS).flat_map(|name| types.map(|qtype| (name, qtype)));
-        let Some((name, qtype)) = wanted.nth(self.tried).filter(|_| self.depth <= MAX_DEPTH) else {
+        let Some((name, qtype)) = wanted.nth(self.lookup_count).filter(|_| self.depth <= MAX_DEPTH) else {
             return false;
         };
         let question = Question { qname: name.clone(), qtype, qclass: Class::IN };
-        self.looking = Some(Box::new(Resolution::nested(vantage, &question, context, self.depth + 1)));
-        self.tried += 1;
+        self.pending_lookup = Some(Box::new(Resolution::nested(vantage, &question, context, self.depth + 1)));
+        self.lookup_count += 1;
         true
     }
 

@@ -17,7 +17,7 @@ pub enum DnameResult {
 /// are several. `here` are the records of the name itself. `None` if there is no DNAME above the name.
 ///
 /// The accompanying CNAME was synthesised by the server for resolvers without DNAME support. If it agrees
-/// with the DNAME, it is used in its own case and with the lower TTL; otherwise it is replaced, as in
+/// with the DNAME, it is used with its own letter case and the lower TTL; otherwise it is replaced, as in
 /// Unbound.
 pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<DnameResult> {
     let above = rest.iter().enumerate().filter(|(_, set)| set.is_dname_above(name));
@@ -51,8 +51,8 @@ pub fn too_long(dname: RrSet) -> Answer {
     Answer { answer: vec![dname], ..Answer::empty(Rcode::YXDOMAIN) }
 }
 
-/// The name with its suffix `owner` replaced by the target in `rdata`, in wire form and in the target's case.
-/// `None` if it would be too long.
+/// The name with its suffix `owner` replaced by the target in `rdata`, in wire form and with the target's
+/// letter case. `None` if it would be too long.
 fn substituted(name: &Name, owner: &Name, rdata: &Rdata) -> Option<Vec<u8>> {
     let kept = name.as_wire().len() - owner.as_wire().len();
     let wire = [&name.as_wire()[..kept], rdata.as_wire()].concat();
@@ -93,23 +93,23 @@ mod tests {
     #[test]
     fn an_accompanying_cname_is_used_only_if_consistent() {
         let dname = || vec![set("old.example", RecordType::DNAME, 30, b"\x03new\0")];
-        let asked = name("a.old.example");
+        let qname = name("a.old.example");
         let same = [set("a.old.example", RecordType::CNAME, 60, b"\x01A\x03NEW\0")];
-        assert_eq!(targets(redirect(&mut dname(), &same, &asked))[1].2, "A.NEW.");
-        assert_eq!(targets(redirect(&mut dname(), &same, &asked))[1].1, 30);
+        assert_eq!(targets(redirect(&mut dname(), &same, &qname))[1].2, "A.NEW.");
+        assert_eq!(targets(redirect(&mut dname(), &same, &qname))[1].1, 30);
         let other = [set("a.old.example", RecordType::CNAME, 0, b"\x04evil\0")];
-        assert_eq!(targets(redirect(&mut dname(), &other, &asked))[1].2, "a.new.");
+        assert_eq!(targets(redirect(&mut dname(), &other, &qname))[1].2, "a.new.");
     }
 
     #[test]
     fn the_most_specific_dname_applies_and_duplicates_do_not() {
-        let asked = name("a.b.c");
+        let qname = name("a.b.c");
         let mut rest =
             vec![set("c", RecordType::DNAME, 1, b"\x01x\0"), set("b.c", RecordType::DNAME, 1, b"\x01y\0")];
-        assert_eq!(targets(redirect(&mut rest, &[], &asked))[1].2, "a.y.");
+        assert_eq!(targets(redirect(&mut rest, &[], &qname))[1].2, "a.y.");
         let two: Vec<Rdata> = [b"\x01x\0", b"\x01y\0"].map(|wire| Rdata::from_wire(wire)).to_vec();
         let mut rest = vec![RrSet::new(name("c"), RecordType::DNAME, 1, two)];
-        assert!(matches!(redirect(&mut rest, &[], &asked), Some(DnameResult::Ambiguous(_))));
+        assert!(matches!(redirect(&mut rest, &[], &qname), Some(DnameResult::Ambiguous(_))));
     }
 
     #[test]

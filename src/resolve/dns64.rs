@@ -14,9 +14,9 @@ use crate::net::{ipv4_to_nat64, nat64_to_ipv4};
 /// 5.1.7).
 const TTL_WITHOUT_SOA_S: u32 = 600;
 
-/// Whether the A records of the name are to be looked up: it exists, or its AAAA records could not be
-/// obtained, and there is none that a client could use (RFC 6147 sections 5.1.1 to 5.1.4).
-pub fn needs_a_lookup(answer: &Answer) -> bool {
+/// Whether A records are to be looked up: the name exists or its AAAA records could not be
+/// obtained, and there is no AAAA record that a client could use (RFC 6147 sections 5.1.1 to 5.1.4).
+pub fn needs_a_records(answer: &Answer) -> bool {
     let is_mapped = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
     let has_usable = |set: &RrSet| set.rtype == RecordType::AAAA && !set.addresses(0).all(is_mapped);
     answer.rcode != Rcode::NXDOMAIN && !answer.answer.iter().any(has_usable)
@@ -30,11 +30,11 @@ pub fn synthesise(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
         return None;
     }
     let soa = aaaa.authority.iter().find(|set| set.rtype == RecordType::SOA);
-    let longest = soa.map_or(TTL_WITHOUT_SOA_S, |set| set.ttl);
+    let max_ttl = soa.map_or(TTL_WITHOUT_SOA_S, |set| set.ttl);
     for set in a.answer.iter_mut().filter(|set| is_a(set)) {
         let rdatas: Vec<Rdata> = set.addresses(0).filter_map(translated).collect();
         let ages = set.ages;
-        *set = RrSet::new(set.owner.clone(), RecordType::AAAA, set.ttl.min(longest), rdatas);
+        *set = RrSet::new(set.owner.clone(), RecordType::AAAA, set.ttl.min(max_ttl), rdatas);
         set.ages = ages;
     }
     Some(a)

@@ -10,7 +10,7 @@ use crate::dns::reverse::{ReverseName, parse_reverse};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Generated, Index, InternalDomain, Vpc, World};
 
-/// Answers in a domain that a VPC resolver answers itself.
+/// Answers a question in an autodefined domain, which the VPC resolver serves itself.
 pub fn answer(
     world: &World,
     vpc: Option<Index<Vpc>>,
@@ -48,8 +48,8 @@ fn host_records(
         Some(_) => return None,
         None => resource_name(world, vpc, region, &label)?,
     };
-    let fits = |rtype| question.qtype == rtype || question.qtype == RecordType::ANY;
-    let found = addresses.into_iter().map(Rdata::for_address).find(|(rtype, _)| fits(*rtype));
+    let matches_qtype = |rtype| question.qtype == rtype || question.qtype == RecordType::ANY;
+    let found = addresses.into_iter().map(Rdata::for_address).find(|(rtype, _)| matches_qtype(*rtype));
     Some(match found {
         Some((rtype, rdata)) => {
             let ttl = world.answers.generated_name_ttl;
@@ -61,23 +61,23 @@ fn host_records(
 
 /// Whether an address has an `ip-` name in the domain of a region, as seen by the resolver of a VPC.
 ///
-/// The name of a private address is computed from its label, whether or not an instance has the address; that
-/// of any other address exists where its VPC is ("DNS attributes for your VPC"; captures). Names of a VPC in
-/// another region exist where its private addresses can be resolved ("VPC peering basics").
+/// The name of a private address is computed from its label, whether or not an instance has the address. The
+/// name of any other address exists in the region of its VPC ("DNS attributes for your VPC"; captures). Names
+/// of a VPC in another region exist where its private addresses can be resolved ("VPC peering basics").
 fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Addr) -> bool {
     let ip = IpAddr::V4(address);
     let own = &world.vpcs[vpc];
     let computed = own.region == *region && address.is_private();
-    let is_known = || {
+    let is_in_resolvable_vpc = || {
         let peers = own.dns_peers.iter().chain(own.transit_peers.iter().flat_map(|all| all.iter()));
-        let mut near = std::iter::once(own).chain(peers.map(|peer| &world.vpcs[*peer]));
-        near.any(|near| near.region == *region && near.contains(ip))
+        let mut resolvable = std::iter::once(own).chain(peers.map(|peer| &world.vpcs[*peer]));
+        resolvable.any(|vpc| vpc.region == *region && vpc.contains(ip))
     };
     let is_used = || {
         let mut homes = world.vpcs.iter().filter(|home| home.region == *region);
         homes.any(|home| home.interfaces.contains_key(&ip) && (computed || home.contains(ip)))
     };
-    (computed || is_known()) && (world.answers.unused_ip_names || is_used())
+    (computed || is_in_resolvable_vpc()) && (world.answers.unused_ip_names || is_used())
 }
 
 /// The addresses of an instance's resource name. `None` if no instance that this VPC's resolver can resolve
@@ -94,7 +94,7 @@ fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) 
     Some(a.into_iter().chain(aaaa).collect())
 }
 
-/// Answers below a reverse zone: the `ip-` name of its region. `None` if its zone data answers.
+/// Answers a name in a reverse zone with the `ip-` name of the address. `None` if the zone data answers.
 fn reverse(
     world: &World,
     vpc: Index<Vpc>,
@@ -109,7 +109,8 @@ fn reverse(
             if zone.node(&question.qname).is_none_or(|node| node.is_empty_non_terminal()) =>
         {
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
-            // If a VPC has only a part of an octet's addresses, the others are in the zone too.
+            // Reverse zones end at octet boundaries, so this one may contain addresses that are not in the
+            // VPC.
             if !has_ip_name(world, vpc, region, address) {
                 return Some(Answer::nxdomain(soa()));
             }
@@ -120,7 +121,7 @@ fn reverse(
             let rdatas = vec![Rdata::from_name(&target)];
             Some(Answer::noerror(vec![RrSet::new(question.qname.clone(), RecordType::PTR, ttl, rdatas)]))
         }
-        // Names of networks have names below them.
+        // The reverse name of a network is an empty non-terminal.
         ReverseName::Network(_) if question.qname != *zone.apex() => Some(Answer::no_data(soa())),
         ReverseName::Address(_) | ReverseName::Network(_) => None,
     }

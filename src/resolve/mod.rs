@@ -1,6 +1,6 @@
 //! Decisions: pure functions of a world, a vantage and a question. **Start here.**
 //!
-//! The product is two longest matches, each followed by a loop:
+//! Resolution consists of two longest-match lookups, each followed by a loop:
 //!
 //! ```text
 //!  question ──► decide ──► most specific claim on the name ──► Reply or Forward
@@ -69,18 +69,18 @@ pub enum Decision {
     Reply(Reply),
     /// By forwarding it.
     Forward {
-        /// Where to.
+        /// The upstream to forward to.
         target: ForwardTarget,
-        /// The source that the answer counts as.
+        /// The source reported for the answer.
         source: Source,
     },
-    /// By the name servers of a delegated zone that contains the name.
+    /// By following a delegation: the name servers of the delegated zone that contains the name answer.
     Refer(Box<Referral>),
     /// Not at all: DNS support of the VPC is disabled.
     NoReply,
 }
 
-/// Where a question is forwarded to.
+/// The upstream that a question is forwarded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardTarget {
     /// The targets of a FORWARD rule.
@@ -92,7 +92,7 @@ pub enum ForwardTarget {
 }
 
 impl ForwardTarget {
-    /// Their servers, or `None` if there are none.
+    /// The servers of this target. `None` if it has none.
     pub fn upstream<'w>(&'w self, world: &'w World) -> Option<&'w Upstream> {
         match self {
             Self::Rule(rule) => world.rules[*rule].upstream.map(|index| &world.upstreams[index]),
@@ -142,7 +142,7 @@ pub fn decide(
     {
         return Decision::Reply(reply);
     }
-    if let Some(reply) = special_use::about_resolver(world, view, question) {
+    if let Some(reply) = special_use::resolver_name_reply(world, view, question) {
         return Decision::Reply(reply);
     }
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);
@@ -159,7 +159,7 @@ pub fn decide(
                     None if question.qtype == RecordType::NS && question.qname == servers.owner => {
                         Reply::of(Answer::noerror(vec![servers.clone()]), Source::PrivateHostedZone)
                     }
-                    None => delegation::no_rule_covers(servers),
+                    None => delegation::no_rule_matches(servers),
                 },
                 None => {
                     let context = routing_context(world, view, context);
@@ -177,7 +177,7 @@ pub fn decide(
             hostname::answer(world, vpc, &world.internal_domains[index], Source::Reverse, question)
         }
         Some(Claim::SystemRule(_) | Claim::PublicHostName(_)) | None => {
-            match public::known(world, view, question, context.now) {
+            match public::answer(world, view, question, context.now) {
                 Some(reply) => reply,
                 None => {
                     return Decision::Forward {
@@ -194,10 +194,10 @@ pub fn decide(
     Decision::Reply(reply)
 }
 
-/// The client's location for routing policies.
+/// The inputs of routing policies.
 fn routing_context(world: &World, view: ViewId, context: QueryContext) -> RoutingContext<'_> {
     let region = world.views[view].vpc().map(|vpc| &world.vpcs[vpc].region);
-    RoutingContext { region, places: &world.public.facts.regions, random: context.random }
+    RoutingContext { region, region_locations: &world.public.facts.regions, random: context.random }
 }
 
 fn public_source(by_system_rule: bool) -> Source {

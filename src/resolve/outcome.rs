@@ -98,7 +98,7 @@ pub struct Outcome {
     pub answer: Answer,
     /// The source of the answer to the query name.
     pub source: Source,
-    /// The path of each distinct address, in the unrotated order of the answer.
+    /// The path of each distinct address, in the order of the answer before rotation.
     pub paths: Vec<AddressPath>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,

@@ -63,7 +63,7 @@ pub enum PathEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterResult {
     /// The filter.
-    pub by: FilterId,
+    pub filter: FilterId,
     /// The direction of the evaluated rules.
     pub direction: Direction,
     /// The decision.
@@ -272,7 +272,7 @@ string_enum! {
         NaclDenied = "NACL_DENIED",
         /// The prefix list of a gateway endpoint contains only addresses of its own region.
         CrossRegionNotInPrefixList = "CROSS_REGION_NOT_IN_PREFIX_LIST",
-        /// Every address of the answer is in another Availability Zone than the client.
+        /// Every endpoint interface in the answer is in an Availability Zone other than the client's.
         CrossAz = "CROSS_AZ",
         /// The AAAA record was synthesised from an A record.
         Dns64Synthesised = "DNS64_SYNTHESISED",
@@ -284,7 +284,7 @@ string_enum! {
         ApiGatewayPublicApiRefused = "API_GATEWAY_PUBLIC_API_REFUSED",
         /// A gateway endpoint cannot be used across a link, a peering connection or a transit gateway.
         GatewayEndpointNotTransitive = "GATEWAY_ENDPOINT_NOT_TRANSITIVE",
-        /// The transit gateway has no attachment in the client's Availability Zone.
+        /// The VPC's attachment to the transit gateway has no subnet in the client's Availability Zone.
         TgwNoAttachmentInAz = "TGW_NO_ATTACHMENT_IN_AZ",
         /// There is no return path to the client.
         NoReturnRoute = "NO_RETURN_ROUTE",
@@ -296,7 +296,7 @@ string_enum! {
         EndpointAvailableNotUsed = "ENDPOINT_AVAILABLE_NOT_USED",
         /// The client has no address of the destination's address family.
         NoAddressOfFamily = "NO_ADDRESS_OF_FAMILY",
-        /// Traffic to a private address is sent to the internet, which drops it.
+        /// Traffic to a private address would leave via the internet and be dropped.
         PrivateAddressToInternet = "PRIVATE_ADDRESS_TO_INTERNET",
         /// A peering connection carries only traffic to addresses of the other VPC.
         PeeringNotTransitive = "PEERING_NOT_TRANSITIVE",

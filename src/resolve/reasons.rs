@@ -12,9 +12,9 @@ use crate::dns::{Name, Question, RecordType};
 use crate::world::{Endpoint, Index, Interface, PlaceKind, PrivateDns, Vantage, ViewKind, Vpc, World};
 
 /// Adds to each path of an outcome the reasons that follow from the names of the answer.
-pub fn add(world: &World, vantage: Vantage, query_name: &Question, outcome: &mut Outcome) {
+pub fn add(world: &World, vantage: Vantage, question: &Question, outcome: &mut Outcome) {
     let crosses = crosses_zone(world, vantage, &outcome.paths);
-    let names = Names::of(world, vantage, query_name, outcome);
+    let names = Names::of(world, vantage, question, outcome);
     for one in &mut outcome.paths {
         // Not shared yet, so nothing is copied.
         let path = Arc::make_mut(&mut one.path);
@@ -49,27 +49,27 @@ struct Names<'w> {
     /// The VPC whose endpoints could have answered.
     vpc: Option<(Index<Vpc>, &'w Vpc)>,
     /// Reasons common to all addresses that are not addresses of an endpoint interface.
-    past_endpoints: OnceCell<Vec<Reason>>,
+    non_endpoint_reasons: OnceCell<Vec<Reason>>,
     is_inbound: bool,
-    /// The query name and the names that it leads to.
+    /// The query name and the targets of its CNAME chain.
     names: Vec<Name>,
-    query_name: &'w Question,
+    question: &'w Question,
     source: Source,
 }
 
 impl<'w> Names<'w> {
-    fn of(world: &'w World, vantage: Vantage, query_name: &'w Question, outcome: &Outcome) -> Self {
+    fn of(world: &'w World, vantage: Vantage, question: &'w Question, outcome: &Outcome) -> Self {
         let view = &world.views[vantage.view];
-        let mut names = vec![query_name.qname.clone()];
+        let mut names = vec![question.qname.clone()];
         for set in outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME) {
             names.extend(set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));
         }
         Self {
             vpc: view.vpc().map(|index| (index, &world.vpcs[index])),
-            past_endpoints: OnceCell::new(),
+            non_endpoint_reasons: OnceCell::new(),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
             names,
-            query_name,
+            question,
             source: outcome.source,
         }
     }
@@ -82,13 +82,14 @@ impl<'w> Names<'w> {
         }
         let endpoint = match path.endpoint {
             Some((index, Some(_))) => Some(&world.endpoints[index]),
-            // The name resolves to the endpoint, although its interface is in another network from here.
+            // The name resolves to an endpoint of this VPC, although the client reaches it through another
+            // network.
             _ => interface_endpoint_at(world, number, address),
         };
         match endpoint {
             Some(endpoint) => self.at_interface(endpoint).into_iter().for_each(|reason| path.add(reason)),
             None => {
-                let reasons = self.past_endpoints.get_or_init(|| self.not_at_interface(world, vpc));
+                let reasons = self.non_endpoint_reasons.get_or_init(|| self.not_at_interface(world, vpc));
                 reasons.iter().for_each(|reason| path.add(*reason));
             }
         }
@@ -98,13 +99,13 @@ impl<'w> Names<'w> {
     fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
         let facts = world.public.facts;
         let mut reasons = Vec::new();
-        for query_name in &self.names {
-            let host = host(query_name);
+        for name in &self.names {
+            let host = host(name);
             let covering: Vec<String> =
                 facts.services.covering_host(&host).iter().map(|s| s.name()).collect();
             let mut covered = false;
             for endpoint in interface_endpoints(world, vpc) {
-                let by_name = endpoint.private_names.iter().any(|name| covers(name, query_name));
+                let by_name = endpoint.private_names.iter().any(|private| covers(private, name));
                 if by_name || covering.iter().any(|service| **service == *endpoint.service) {
                     covered = true;
                     reasons.extend(self.unused(endpoint));
@@ -115,9 +116,9 @@ impl<'w> Names<'w> {
                 reasons.push(Reason::ServiceHasNoEndpoint);
             } else if !covered {
                 let services = found.endpoint_services_from(&vpc.region);
-                let reaches =
+                let is_for_name =
                     |endpoint: &Endpoint| services.iter().any(|service| **service == *endpoint.service);
-                if interface_endpoints(world, vpc).any(reaches) {
+                if interface_endpoints(world, vpc).any(is_for_name) {
                     reasons.push(Reason::EndpointAvailableNotUsed);
                 }
             }
@@ -136,26 +137,25 @@ impl<'w> Names<'w> {
         }
     }
 
-    /// An execute-api endpoint answers for the names of all APIs but serves private APIs only, as do their
-    /// aliases.
+    /// Private DNS of an execute-api endpoint covers the names of all APIs, but the endpoint serves only
+    /// private ones. A Route 53 alias that contains the endpoint's ID always belongs to a private API.
     fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
-        let is_alias = |query_name: &Name| {
-            let label = query_name.first_label().unwrap_or_default();
+        let is_alias = |name: &Name| {
+            let label = name.first_label().unwrap_or_default();
             endpoint_names::endpoint_id_in_api_alias(label).is_some_and(|id| *id == *endpoint.id.as_bytes())
         };
         let is_private_name =
-            |query_name: &&Name| endpoint.private_names.iter().any(|name| covers(name, query_name));
-        let by_private_name =
-            self.names.iter().filter(is_private_name).any(|query_name| !is_alias(query_name));
+            |name: &&Name| endpoint.private_names.iter().any(|private| covers(private, name));
+        let by_private_name = self.names.iter().filter(is_private_name).any(|name| !is_alias(name));
         let is_execute_api = crate::aws::service::is_execute_api(&endpoint.service);
         (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
     }
 
-    /// Whether a private hosted zone denied a name that exists in public DNS.
+    /// Whether a private hosted zone returned a negative answer for a name that exists in public DNS.
     fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
         let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
-        let denied = outcome.answer.answer.is_empty();
-        private && denied && public::has_records(world, self.query_name)
+        let is_negative = outcome.answer.answer.is_empty();
+        private && is_negative && public::has_records(world, self.question)
     }
 }
 
@@ -173,11 +173,11 @@ fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item
     all.filter(|endpoint| endpoint.kind.has_names() && endpoint.is_available)
 }
 
-/// Whether a private DNS name, or a wildcard, matches a name.
-fn covers(name: &Name, query_name: &Name) -> bool {
-    if name.is_wildcard() {
-        let Some(apex) = name.parent() else { return false };
-        return query_name.labels_below(&apex).is_some_and(|below| below > 0);
+/// Whether a private DNS name, which may be a wildcard, matches a name.
+fn covers(private: &Name, name: &Name) -> bool {
+    if private.is_wildcard() {
+        let Some(apex) = private.parent() else { return false };
+        return name.labels_below(&apex).is_some_and(|below| below > 0);
     }
-    name == query_name
+    private == name
 }

@@ -18,8 +18,8 @@ use crate::world::{Server, Upstream, Vantage, World};
 const MAX_ALIASES: usize = 16;
 
 /// The random number is divided by this after each draw, so that draws at consecutive names of a chain are
-/// independent. A prime greater than the sum of weights of one name and type. Route 53 allows three levels of
-/// aliases; the number suffices for four.
+/// independent. It is a prime greater than the sum of weights of one name and type. Route 53 allows three
+/// levels of aliases; a 64-bit random number suffices for four.
 const RANDOM_DIVISOR: u64 = 65_521;
 
 /// Resolves a question without forwarding it: only simulated name servers answer, and the sealed internet is
@@ -86,8 +86,8 @@ struct UpstreamAnswer {
     target: ForwardTarget,
     /// The unused part of the answer.
     answer: Answer,
-    /// Whether a part has been used: the rest was not queried by name and may say nothing about the current
-    /// name.
+    /// Whether a part has been used: the rest was not queried by name and may contain no record for the
+    /// current name.
     is_remainder: bool,
 }
 
@@ -103,13 +103,13 @@ struct PendingAlias {
     chain_len: usize,
 }
 
-/// What to do for a name.
+/// The next step for a name.
 pub(super) enum Next {
     /// Use this reply.
     Reply(Reply),
     /// Forward it; the answer counts as this source.
-    Ask(ForwardTarget, Source),
-    /// Something else must be resolved first.
+    Forward(ForwardTarget, Source),
+    /// The address of a name server must be looked up first.
     Pending(Step),
     /// Send no reply.
     NoReply,
@@ -158,10 +158,10 @@ impl Resolution {
 
     /// Supplies the requested answer and how long it may be cached. Its TTLs count down, because it is from
     /// an upstream.
-    pub fn supply_answer(&mut self, target: ForwardTarget, mut answer: Answer, keep: Cacheability) {
-        self.cacheability = self.cacheability.and(keep);
-        if let Some(looking) = self.delegated.as_mut().and_then(Delegation::lookup) {
-            looking.supply_answer(target, answer, keep);
+    pub fn supply_answer(&mut self, target: ForwardTarget, mut answer: Answer, cacheability: Cacheability) {
+        self.cacheability = self.cacheability.and(cacheability);
+        if let Some(lookup) = self.delegated.as_mut().and_then(Delegation::lookup) {
+            lookup.supply_answer(target, answer, cacheability);
             return;
         }
         for set in answer.answer.iter_mut().chain(&mut answer.authority) {
@@ -177,7 +177,7 @@ impl Resolution {
         loop {
             let reply = match self.next(world, trace) {
                 Next::Reply(reply) => reply,
-                Next::Ask(target, source) => {
+                Next::Forward(target, source) => {
                     if let Some(referral) = self.upstream_referral(world, &target) {
                         self.upstream_answer = None;
                         self.refer(referral, trace);
@@ -201,7 +201,7 @@ impl Resolution {
     fn next(&mut self, world: &World, trace: &mut impl Trace) -> Next {
         loop {
             let qname = &self.current.qname;
-            self.delegated = self.delegated.take().filter(|own| own.contains(qname));
+            self.delegated = self.delegated.take().filter(|delegation| delegation.contains(qname));
             if let Some(delegated) = &mut self.delegated {
                 let next = delegated.next(world, self.vantage, self.context, trace);
                 if matches!(next, Next::Reply(_)) {
@@ -214,7 +214,7 @@ impl Resolution {
                     self.upstream_answer = None;
                     return Next::Reply(reply);
                 }
-                Decision::Forward { target, source } => return Next::Ask(target, source),
+                Decision::Forward { target, source } => return Next::Forward(target, source),
                 Decision::Refer(referral) => self.refer(*referral, trace),
                 Decision::NoReply => return Next::NoReply,
             }
@@ -244,13 +244,13 @@ impl Resolution {
 
     /// The part of an upstream's answer that concerns the current name.
     ///
-    /// Only records of that name are used, a DNAME above it, and those that a CNAME leads to when it is
+    /// Only records of that name are used, a DNAME above it, and those of a CNAME's target when the CNAME is
     /// followed: other records were not queried (RFC 2181 section 5.4.1), and names with a private claim
     /// are answered locally.
     ///
-    /// `None` if there is no answer yet, or if its rest says nothing about the name.
+    /// `None` if there is no answer yet, or if its unused part contains no record for the name.
     fn take_upstream_records(&mut self, target: &ForwardTarget, source: Source) -> Option<Reply> {
-        let UpstreamAnswer { answer, is_remainder: is_rest, .. } =
+        let UpstreamAnswer { answer, is_remainder, .. } =
             self.upstream_answer.as_mut().filter(|upstream_answer| upstream_answer.target == *target)?;
         let (qname, qtype) = (&self.current.qname, self.current.qtype);
         let (mut here, mut rest): (Vec<RrSet>, Vec<RrSet>) =
@@ -267,10 +267,12 @@ impl Resolution {
             }
             None => {}
         }
-        let leads_on = here.last().is_some_and(|set| redirection(set, qtype).is_some());
-        if leads_on && (!rest.is_empty() || answer.rcode != Rcode::NOERROR || !answer.authority.is_empty()) {
+        let is_redirected = here.last().is_some_and(|set| redirection(set, qtype).is_some());
+        if is_redirected
+            && (!rest.is_empty() || answer.rcode != Rcode::NOERROR || !answer.authority.is_empty())
+        {
             // The rest concerns the target of the CNAME.
-            (answer.answer, *is_rest) = (rest, true);
+            (answer.answer, *is_remainder) = (rest, true);
             return Some(Reply::of(Answer::noerror(here), source));
         }
         if here.is_empty()
@@ -278,7 +280,7 @@ impl Resolution {
             && answer.authority.is_empty()
             && !rest.is_empty()
         {
-            let is_first = !*is_rest;
+            let is_first = !*is_remainder;
             self.upstream_answer = None;
             let other = |set: &RrSet| format!("{} {}", set.owner, set.rtype);
             let others = rest.first().map(other).unwrap_or_default();
@@ -287,9 +289,9 @@ impl Resolution {
             return is_first.then(|| Reply::of(unusable(text), source));
         }
         let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
-        // A referral that no rule allows to follow is not an answer.
+        // A referral that no DELEGATE rule matches is not an answer.
         if let Some(servers) = authority.iter().find(|set| set.rtype == RecordType::NS && here.is_empty()) {
-            let lame = Reply { source, ..delegation::no_rule_covers(servers) };
+            let lame = Reply { source, ..delegation::no_rule_matches(servers) };
             self.upstream_answer = None;
             return Some(lame);
         }
@@ -329,7 +331,7 @@ impl Resolution {
             return Some(answer);
         }
         match self.without_aaaa.take() {
-            None if dns64::needs_a_lookup(&answer) => {
+            None if dns64::needs_a_records(&answer) => {
                 self.without_aaaa = Some(answer);
                 self.current = Question { qtype: RecordType::A, ..self.question.clone() };
                 // A failed lookup discards the chain.
@@ -359,7 +361,7 @@ impl Resolution {
         None
     }
 
-    /// The end of the chain. The rcode is that of the last name (RFC 6604 section 3).
+    /// Ends the chain. The rcode is that of the last name (RFC 6604 section 3).
     fn close(&mut self, rcode: Rcode, authority: Vec<RrSet>, ede: Option<Ede>) -> Answer {
         let mut chain = std::mem::take(&mut self.chain);
         if rcode == Rcode::SERVFAIL {
@@ -428,9 +430,9 @@ pub fn simulated_answer(
     now_s: u64,
 ) -> Option<Answer> {
     let upstream = target.upstream(world)?;
-    let player =
+    let simulated =
         |server: &Server| Some((server.address.ip(), world.simulated_servers.get(&server.address.ip())?));
-    let (target, site) = upstream.identity.servers.iter().find_map(player)?;
+    let (target, site) = upstream.identity.servers.iter().find_map(simulated)?;
     let site = &world.sites[*site];
     let Some(zone) = site.zones.longest_match(&question.qname) else {
         let text =

@@ -21,7 +21,7 @@ pub struct RoutingContext<'w> {
     /// The region of the VPC whose resolver is queried. `None` if it is not a VPC's.
     pub region: Option<&'w Region>,
     /// The geographic locations of regions.
-    pub places: &'w RegionLocations,
+    pub region_locations: &'w RegionLocations,
     /// The random number.
     pub random: u64,
 }
@@ -101,38 +101,38 @@ pub fn choose<'z>(sets: &'z RoutedSets, context: &RoutingContext<'_>) -> Routing
         RoutingPolicy::MultivalueAnswer => multivalue(all, context.random),
         RoutingPolicy::Failover => failover(all),
         RoutingPolicy::Latency => latency(all, context),
-        RoutingPolicy::Geolocation => geolocation(all, context.place()),
-        RoutingPolicy::Geoproximity => geoproximity(all, context.place()),
+        RoutingPolicy::Geolocation => geolocation(all, context.location()),
+        RoutingPolicy::Geoproximity => geoproximity(all, context.location()),
     }
 }
 
 impl RoutingContext<'_> {
     /// The client's location.
-    fn place(&self) -> Option<&RegionLocation> {
-        self.places.get(self.region?)
+    fn location(&self) -> Option<&RegionLocation> {
+        self.region_locations.get(self.region?)
     }
 }
 
 /// Selects one by weight ("Weighted routing"): among healthy ones with a weight; otherwise among healthy ones
-/// without a weight; otherwise among all with a weight, as if they were healthy. If all weights are zero,
+/// with weight zero; otherwise among all with a weight, as if they were healthy. If all weights are zero,
 /// each has the same probability.
 fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
     let weight = |set: &RoutedSet| match set.routing {
         Routing::Weighted(weight) => weight,
         _ => 0,
     };
-    let some_weigh = all.iter().any(|set| weight(set) > 0);
-    let group = |healthy: bool, weighs: bool| -> Vec<&RoutedSet> {
-        all.iter().filter(|set| (set.is_healthy || !healthy) && (weight(set) > 0) == weighs).collect()
+    let has_weights = all.iter().any(|set| weight(set) > 0);
+    let group = |healthy: bool, weighted: bool| -> Vec<&RoutedSet> {
+        all.iter().filter(|set| (set.is_healthy || !healthy) && (weight(set) > 0) == weighted).collect()
     };
-    let groups = [(true, true), (true, false), (false, some_weigh)];
+    let groups = [(true, true), (true, false), (false, has_weights)];
     let (candidates, by_health) = groups
         .into_iter()
-        .map(|(healthy, weighs)| (group(healthy, weighs), healthy))
+        .map(|(healthy, weighted)| (group(healthy, weighted), healthy))
         .find(|(group, _)| !group.is_empty())
         .expect("at least one record set");
     let total: u32 = candidates.iter().map(|set| u32::from(weight(set))).sum();
-    let (chosen, because) = if total == 0 {
+    let (chosen, criterion) = if total == 0 {
         let chosen = candidates[(random % candidates.len() as u64) as usize];
         (chosen, Criterion::ZeroWeight(candidates.len()))
     } else {
@@ -154,7 +154,7 @@ fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
         selection: Selection::One(chosen),
         cacheability: if candidates.len() > 1 { Cacheability::Never } else { Cacheability::Generation },
         why: RoutingReason {
-            criterion: because,
+            criterion,
             health: if by_health { SetHealth::of(all) } else { SetHealth::None },
         },
     }
@@ -170,10 +170,10 @@ fn multivalue(all: &[RoutedSet], mut random: u64) -> RoutingDecision<'_> {
         }
     }
     let count = values.len();
-    let keep = if count > MAX_VALUES {
-        for place in 0..MAX_VALUES {
-            let left = (count - place) as u64;
-            values.swap(place, place + (random % left) as usize);
+    let cacheability = if count > MAX_VALUES {
+        for index in 0..MAX_VALUES {
+            let left = (count - index) as u64;
+            values.swap(index, index + (random % left) as usize);
             random /= left;
         }
         values.truncate(MAX_VALUES);
@@ -181,12 +181,12 @@ fn multivalue(all: &[RoutedSet], mut random: u64) -> RoutingDecision<'_> {
     } else {
         Cacheability::Generation
     };
-    let because = Criterion::Values(values.len(), count);
-    let why = RoutingReason { criterion: because, health: SetHealth::of(all) };
+    let criterion = Criterion::Values(values.len(), count);
+    let why = RoutingReason { criterion, health: SetHealth::of(all) };
     RoutingDecision {
         policy: RoutingPolicy::MultivalueAnswer,
         selection: Selection::Values(values),
-        cacheability: keep,
+        cacheability,
         why,
     }
 }
@@ -216,15 +216,15 @@ fn latency<'z>(all: &'z [RoutedSet], context: &RoutingContext<'_>) -> RoutingDec
         _ => None,
     };
     let chosen =
-        |set, because| RoutingDecision::stable(RoutingPolicy::Latency, set, because, SetHealth::of(all));
+        |set, criterion| RoutingDecision::stable(RoutingPolicy::Latency, set, criterion, SetHealth::of(all));
     if let Some(own) = candidates(all).find(|set| region(set) == context.region)
         && let Some(same) = region(own)
     {
         return chosen(own, Criterion::SameRegion(same));
     }
-    let here = context.place();
+    let here = context.location();
     let distance_km = |set: &'z RoutedSet| {
-        let there = context.places.get(region(set)?)?;
+        let there = context.region_locations.get(region(set)?)?;
         Some(here?.coordinates.distance_km(there.coordinates))
     };
     match nearest(candidates(all), distance_km) {
@@ -261,7 +261,8 @@ fn geolocation<'z>(all: &'z [RoutedSet], here: Option<&RegionLocation>) -> Routi
     }
 }
 
-/// Whether a location contains a place. If the place is unknown, only the default does.
+/// Whether a location of a record set contains the client's. If the client's is unknown, only the default
+/// does.
 fn location_contains(location: &RoutingLocation, here: Option<&RegionLocation>) -> bool {
     match (location, here) {
         (RoutingLocation::Default, _) => true,
@@ -284,14 +285,14 @@ fn geoproximity<'z>(all: &'z [RoutedSet], here: Option<&RegionLocation>) -> Rout
         }
         _ => None,
     };
-    let (chosen, because) = match nearest(candidates(all), distance_km) {
+    let (chosen, criterion) = match nearest(candidates(all), distance_km) {
         Some((set, distance_km)) => {
             let bias = if let Routing::Geoproximity(near) = &set.routing { near.bias } else { 0 };
             (set, Criterion::Nearest(distance_km, bias))
         }
         None => (first(all), Criterion::First),
     };
-    RoutingDecision::stable(RoutingPolicy::Geoproximity, chosen, because, SetHealth::of(all))
+    RoutingDecision::stable(RoutingPolicy::Geoproximity, chosen, criterion, SetHealth::of(all))
 }
 
 /// The healthy record sets, or all if none is healthy.
@@ -315,12 +316,17 @@ fn nearest<'z>(
 
 impl<'z> RoutingDecision<'z> {
     /// A decision that is valid for the generation of its world.
-    fn stable(policy: RoutingPolicy, set: &'z RoutedSet, because: Criterion<'z>, health: SetHealth) -> Self {
+    fn stable(
+        policy: RoutingPolicy,
+        set: &'z RoutedSet,
+        criterion: Criterion<'z>,
+        health: SetHealth,
+    ) -> Self {
         Self {
             policy,
             selection: Selection::One(set),
             cacheability: Cacheability::Generation,
-            why: RoutingReason { criterion: because, health },
+            why: RoutingReason { criterion, health },
         }
     }
 }
@@ -340,7 +346,9 @@ impl fmt::Display for RoutingReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.criterion {
             Criterion::Weight(weight, total) => write!(f, "selected at random by weight {weight} of {total}"),
-            Criterion::ZeroWeight(count) => write!(f, "selected at random from {count} with weight zero"),
+            Criterion::ZeroWeight(count) => {
+                write!(f, "selected at random from {count} record sets with weight zero")
+            }
             Criterion::Values(returned, count) if returned == count => {
                 write!(f, "all {count} values")
             }

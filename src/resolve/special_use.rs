@@ -15,13 +15,13 @@ const ARPA: &[u8] = b"\x04arpa\0";
 /// TTL of the SVCB records of designated listeners, in seconds.
 const DESIGNATION_TTL_S: u32 = 300;
 
-/// Answers names about the resolver itself. `None` if the name is not one of them, or if a claim is
+/// Answers names that describe the resolver itself. `None` if the name is not one of them, or if a claim is
 /// specifically for it.
 ///
 /// A FORWARD rule for all names does not apply: another resolver's records at `resolver.arpa` describe that
 /// resolver (RFC 9462 section 6.4).
-pub fn about_resolver(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
-    // All of them are below `arpa`, but most questions are not: this runs for every query that is not
+pub fn resolver_name_reply(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+    // All of them are below `arpa`. This early return matters, because this runs for every query that is not
     // answered from a cache.
     if !question.qname.as_wire().ends_with(ARPA) {
         return None;

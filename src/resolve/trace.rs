@@ -49,7 +49,7 @@ pub struct RoutingRecord {
     pub rtype: RecordType,
     /// The name of the policy.
     pub policy: &'static str,
-    /// The set identifier of the selected one. `None` if none matches the client.
+    /// The set identifier of the selected record set. `None` if none matches the client.
     pub set_identifier: Option<Box<str>>,
     /// Why it was selected.
     pub why: String,

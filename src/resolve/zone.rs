@@ -8,7 +8,7 @@ use crate::world::{Content, Node, RoutedSet, RoutedSets, Zone, ZoneLookup};
 /// Answers from one zone: a name that it does not contain is not looked up elsewhere.
 ///
 /// NXDOMAIN and NODATA include the zone's SOA record (RFC 2308 section 2). A missing type at an existing name
-/// is NODATA on the wire, whatever the wording of AWS's guide.
+/// is NODATA on the wire, although the Route 53 Developer Guide mentions only NXDOMAIN.
 pub fn answer(zone: &Zone, question: &Question, source: Source) -> Reply {
     match zone.find(&question.qname) {
         ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => at_node(zone, node, question, source),
@@ -73,8 +73,8 @@ fn plain(zone: &Zone, found: Option<NodeMatch<'_>>, question: &Question, source:
             Reply::of(Answer::noerror(vec![set.with_owner(question.qname.clone())]), source)
         }
         Some(NodeMatch::Alias(rtype, target)) => alias(zone, rtype, target, source, Cacheability::Generation),
-        // Zones that AWS generates have their SOA record only for this, but it can be queried at their apex
-        // as well.
+        // Zones that AWS generates have an SOA record for negative answers, but it can be queried at their
+        // apex as well.
         Some(NodeMatch::Routed(_)) | None => match question.qtype {
             RecordType::SOA if question.qname == *zone.apex() => {
                 Reply::of(Answer::noerror(vec![zone.soa().with_owner(question.qname.clone())]), source)
@@ -95,18 +95,18 @@ fn routed(
 ) -> Reply {
     let choice = choose(sets, context);
     trace.routing(&question.qname, sets.rtype, &choice);
-    let keep = choice.cacheability;
+    let cacheability = choice.cacheability;
     let answer = match choice.selection {
         Selection::One(set) => match &set.content {
             Content::Records(records) => Answer::noerror(vec![records.with_owner(question.qname.clone())]),
-            Content::Alias(target) => return alias(zone, sets.rtype, target, source, keep),
+            Content::Alias(target) => return alias(zone, sets.rtype, target, source, cacheability),
         },
         Selection::Values(values) => {
             Answer::noerror(vec![merge_values(question.qname.clone(), sets.rtype, &values)])
         }
         Selection::Nothing => Answer::no_data(zone.soa().clone()),
     };
-    Reply { cacheability: keep, ..Reply::of(answer, source) }
+    Reply { cacheability, ..Reply::of(answer, source) }
 }
 
 /// Distinct values of several record sets as one, with the lowest TTL (RFC 2181 section 5.2).
@@ -126,7 +126,7 @@ fn merge_values(owner: Name, rtype: RecordType, values: &[(&RoutedSet, &Rdata)])
 }
 
 /// The reply for an alias record: the zone's SOA record is used if the target has no records.
-fn alias(zone: &Zone, rtype: RecordType, target: &Name, source: Source, keep: Cacheability) -> Reply {
+fn alias(zone: &Zone, rtype: RecordType, target: &Name, source: Source, cacheability: Cacheability) -> Reply {
     let answer = Answer::no_data(zone.soa().clone());
-    Reply { answer, source, alias: Some((rtype, target.clone())), cacheability: keep }
+    Reply { answer, source, alias: Some((rtype, target.clone())), cacheability }
 }

@@ -1,6 +1,6 @@
 //! Annotations: Extended DNS Errors for people, EDNS option 65001 for programs.
 //!
-//! Grammar of an EXTRA-TEXT: `key=value` pairs in this order, without pairs that have no value.
+//! Grammar of the EXTRA-TEXT: `key=value` pairs in this order; pairs without a value are omitted.
 //!
 //! ```text
 //! egress=<class> via=<id>[,<id>…] addr=<address>[,<address>][+N] from=<place> service=<service> reach=<reach>
@@ -50,7 +50,7 @@ pub fn edes(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Ede> {
     path_texts(world, vantage, outcome).into_iter().map(|text| Ede::new(Ede::OTHER, text)).collect()
 }
 
-/// The paths as option 65001, if the query requests it and the client is allowed to see it.
+/// The explanation as option 65001, if the query requests it and the client is allowed to receive it.
 pub fn option(
     world: &World,
     vantage: Vantage,
@@ -68,7 +68,7 @@ pub fn option(
     Some((PATHS_OPTION, data.into_bytes()))
 }
 
-/// Whether a client is allowed to see annotations.
+/// Whether a client is allowed to receive annotations.
 pub fn is_annotated(world: &World, peer: IpAddr) -> bool {
     world.annotate.to.iter().any(|prefix| prefix.contains(&peer))
 }

@@ -94,7 +94,7 @@ pub struct CachedClient {
 }
 
 impl CachedClient {
-    /// The same as the context of a query.
+    /// The client as the context of a query.
     pub fn context(&self) -> ClientContext {
         ClientContext { client: self.client, subnet: self.subnet, vantage: Ok(self.vantage) }
     }

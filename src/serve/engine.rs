@@ -1,4 +1,4 @@
-//! From a message to its reply: from the packet cache, by a local decision, or after an upstream has been
+//! Answers messages: from the packet cache, by a local decision, or after an upstream has been
 //! queried.
 
 use std::hash::BuildHasher;
@@ -103,11 +103,11 @@ enum PendingWork {
         /// When the query times out.
         deadline: Instant,
     },
-    /// The answer to another question, which a CHAOS query asks about.
+    /// The explanation of a name that a CHAOS query requests.
     Inspection(Vantage),
 }
 
-/// A query whose upstream queries have ended; [`Engine::finish`] writes its reply.
+/// A query that has been resolved; [`Engine::finish`] writes its reply.
 #[derive(Debug)]
 pub struct ResolvedQuery {
     world: Arc<World>,
@@ -233,7 +233,7 @@ impl Engine {
         &self.live
     }
 
-    /// When the engine was created: the start of the time used by its caches.
+    /// When the engine was created: the origin of the monotonic time used by its caches.
     pub fn started(&self) -> Instant {
         self.started
     }
@@ -253,7 +253,7 @@ impl Engine {
         &self.forwarder
     }
 
-    /// Creates one of `count` workers. They share the octets of the packet caches equally, except those of
+    /// Creates one of `count` workers. They share the size of the packet caches equally, except the part of
     /// the shared worker.
     pub fn worker(&self, count: usize) -> Worker {
         let total = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_DIVISOR;
@@ -352,7 +352,7 @@ impl Engine {
         }
     }
 
-    /// Queries upstreams, as often as CNAMEs require it, until the query's deadline.
+    /// Queries upstreams, again for each CNAME that requires it, until the query's deadline.
     pub async fn resolve(&self, pending_query: Box<PendingQuery>) -> ResolvedQuery {
         let PendingQuery { world, query_state, work } = *pending_query;
         let now = query_state.now;
@@ -369,7 +369,7 @@ impl Engine {
         let outcome = loop {
             let answer = match &permit {
                 Some(_) => self.query_upstream(&world, &pending, now, until).await,
-                // A chain of CNAMEs may lead to another upstream, which has its own share.
+                // A CNAME's target may be forwarded to another upstream, which has its own share.
                 None => match self.admit(&world, &pending, query_state.source.peer.ip(), now) {
                     Ok(next) => {
                         let answer = self.query_upstream(&world, &pending, now, until).await;
@@ -381,7 +381,8 @@ impl Engine {
             };
             permit = None;
             until = Some(deadline);
-            // The next query is answered from the message cache and can be cached then; this outcome is not.
+            // The reply is not inserted into the packet cache: the next one, made from the message cache, can
+            // be.
             pending.resolution.supply_answer(pending.target, answer, Cacheability::Never);
             match self.resolve_locally(&world, pending.resolution, now, 0) {
                 LocalResolution::Done(outcome, _) => break outcome,
@@ -470,8 +471,8 @@ impl Engine {
     ) -> CacheLookup {
         let IncomingMessage { listener, message, source, moment } = *incoming;
         const MISS: CacheLookup = CacheLookup::Miss { expired_hits: 0, client: None };
-        // Only plain queries are peeked at. All others take the complete path, which also decides about
-        // errors.
+        // Only plain queries can be served from the cache. All others take the complete path, which also
+        // handles errors.
         let Some(peek) = Peek::parse(message, annotate::PATHS_OPTION) else { return MISS };
         let Worker { recorder, packet_cache, client_cache, lower_name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
@@ -598,7 +599,7 @@ impl Engine {
         if let Some((answer, cacheability)) = self.forwarder.cached(upstream, question, now, expired_hits) {
             return Some((answer, cacheability, true));
         }
-        // A question that is known to fail does not wait.
+        // A question that is known to fail is answered immediately.
         let answer = self.forwarder.known_failure(upstream, question, now)?;
         Some((answer, Cacheability::Never, false))
     }
@@ -689,7 +690,7 @@ fn encode_client_subnet<'b>(
     let Some(subnet) = &client.subnet else { return &[] };
     let length = subnet.write(subnet.network.prefix_len(), &mut buffer[4..]);
     buffer[..2].copy_from_slice(&OptionCode::CLIENT_SUBNET.to_be_bytes());
-    // At most 20.
+    // At most `ClientSubnet::MAX_LEN`, so the cast is lossless.
     buffer[2..4].copy_from_slice(&(length as u16).to_be_bytes());
     &buffer[..4 + length]
 }

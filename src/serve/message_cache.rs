@@ -10,13 +10,13 @@
 //! as a whole: NXDOMAIN cannot coexist with an answer that contradicts it. `NameFacts` decides which of two
 //! facts applies.
 //!
-//! An answer concerns only the query name: NXDOMAIN says nothing about the names below it. RFC 8020 allows
-//! that conclusion to resolvers that query authoritative servers; a forwarding rule may use servers that deny
-//! a name although other servers have names below it.
+//! An answer concerns only the query name: NXDOMAIN does not apply to the names below it. RFC 8020 allows
+//! that conclusion to resolvers that query authoritative servers; a FORWARD rule may use servers that return
+//! NXDOMAIN for a name although other servers have names below it.
 //!
-//! The cache is bounded in octets. Its policy is S3-FIFO: entries that are looked up once leave through a
-//! small queue, and those that are looked up again remain in a large one, so that a flood of unique names
-//! does not evict frequently used ones.
+//! The cache is bounded in octets. Its policy is S3-FIFO: entries that are looked up only once are evicted
+//! through a small queue, and those that are looked up again remain in a large one, so that a flood of unique
+//! names does not evict frequently used ones.
 //!
 //! All times are monotonic. Setting the wall clock does not change the lifetime of an entry.
 
@@ -43,10 +43,10 @@ use crate::resolve::MonotonicSeconds;
 const STALE_TTL_S: u32 = 30;
 
 /// How long a negative answer without an SOA record is cached, in seconds. It has no TTL, and RFC 2308
-/// section 5 advises against caching it, because two forwarders could keep it alive between them; but AWS's
-/// own resolver sends such answers, and a query for each of a burst would be of no use. It is never served
-/// stale.
-const DENIAL_WITHOUT_SOA_TTL_S: u32 = 5;
+/// section 5 advises against caching it, because two forwarders could pass it back and forth indefinitely;
+/// but AWS's own resolver sends such answers, and a separate upstream query for each query of a burst would
+/// be useless. It is never served stale.
+const NEGATIVE_TTL_WITHOUT_SOA_S: u32 = 5;
 
 /// Weight of an entry in addition to its facts, in octets: key, bookkeeping, allocations. An estimate.
 const ENTRY_OVERHEAD: u64 = 200;
@@ -54,7 +54,7 @@ const ENTRY_OVERHEAD: u64 = 200;
 /// Weight of a record set in addition to its names and data, in octets. An estimate.
 const SET_OVERHEAD: u64 = 64;
 
-/// Divisor of the size of the cache or of a shard: entries that weigh more than one eighth are not stored,
+/// Divisor of the size of the cache or of a shard: entries that weigh more than this fraction are not stored,
 /// because they would evict too much.
 const MAX_ENTRY_DIVISOR: u64 = 8;
 
@@ -68,7 +68,7 @@ const REPORT_EVERY: u32 = 8;
 /// otherwise.
 const INSERTION_LOCKS: usize = 64;
 
-/// Bounds of a cache.
+/// Limits of a message cache.
 #[derive(Clone, Debug)]
 pub struct CacheBounds {
     /// Maximum weight of all entries, in octets.
@@ -93,7 +93,7 @@ pub struct MessageCache {
     bounds: CacheBounds,
 }
 
-/// When a query was sent to an upstream; determines the order of answers.
+/// When a query was sent to an upstream. Answers are ordered by this.
 ///
 /// An answer is at least as new as its query. Of two answers that contradict each other, the one whose query
 /// was sent later applies, regardless of the order of arrival.
@@ -186,7 +186,7 @@ impl MessageCache {
         // `age` is less than a TTL, so the cast is lossless.
         let age = fact.age(now) as u32;
         let left = fact.ttl_s - age;
-        // Once in the last tenth of its TTL: the caller that prefetches it resets the count.
+        // At most once in the last tenth of its TTL: the count is reset when a prefetch is requested.
         let wants_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && left <= fact.ttl_s / 10;
         if wants_prefetch {
             fact.hits.store(0, Ordering::Relaxed);
@@ -194,8 +194,8 @@ impl MessageCache {
         Some(Cached { answer: aged(&fact.answer, age), until: fact.until(now), wants_prefetch })
     }
 
-    /// An answer to a question that may be stale, with an extended error that says so, for use when no server
-    /// answers.
+    /// An answer to a question that may be stale, with the extended error Stale Answer, for use when no
+    /// server answers.
     ///
     /// It is the newest known answer: one that has been contradicted by a newer answer is not served, whether
     /// or not the newer one is cacheable.
@@ -289,22 +289,22 @@ impl MessageCache {
     /// not cacheable.
     fn ttl(&self, statement: Statement, answer: &Answer) -> Option<(u32, bool)> {
         let positive = answer.answer.iter().map(|set| set.ttl.min(self.bounds.max_ttl_s)).min();
-        let denies = match statement {
+        let is_negative = match statement {
             Statement::NoSuchName | Statement::NoData => true,
             // A chain to a name that does not exist or has no records of the type. NOERROR with a chain only
             // and without an SOA record is the part of a chain that the server knows.
-            Statement::Alias => answer.rcode == Rcode::NXDOMAIN || is_denied_chain(answer),
+            Statement::Alias => answer.rcode == Rcode::NXDOMAIN || is_negative_chain(answer),
             Statement::Records | Statement::NeutralRecords => false,
             Statement::Referral => return None,
         };
         let soa = answer.authority.iter().filter(|set| set.rtype == RecordType::SOA);
         let negative = soa.map(|set| self.negative_ttl(set)).min();
-        let without_soa = DENIAL_WITHOUT_SOA_TTL_S.min(self.bounds.max_negative_ttl_s);
-        let ttl = match denies {
+        let without_soa = NEGATIVE_TTL_WITHOUT_SOA_S.min(self.bounds.max_negative_ttl_s);
+        let ttl = match is_negative {
             true => positive.unwrap_or(u32::MAX).min(negative.unwrap_or(without_soa)),
             false => positive?,
         };
-        (ttl > 0).then_some((ttl, !denies || negative.is_some()))
+        (ttl > 0).then_some((ttl, !is_negative || negative.is_some()))
     }
 
     /// The TTL of a negative answer according to its SOA record: the lower of the record's TTL and its
@@ -330,9 +330,11 @@ impl MessageCache {
     }
 }
 
-/// Whether all records are CNAMEs or DNAMEs, and an SOA record denies the target of the last one.
-fn is_denied_chain(answer: &Answer) -> bool {
-    answer.answer.iter().all(|set| set.rtype == RecordType::CNAME) && !answer.authority.is_empty()
+/// Whether all records are CNAMEs or DNAMEs, and the authority section shows that the target of the last one
+/// has no records.
+fn is_negative_chain(answer: &Answer) -> bool {
+    let redirects = |set: &RrSet| matches!(set.rtype, RecordType::CNAME | RecordType::DNAME);
+    answer.answer.iter().all(redirects) && !answer.authority.is_empty()
 }
 
 /// An answer after `age_s` seconds.

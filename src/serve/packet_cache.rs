@@ -6,7 +6,7 @@
 //!  (that reply, other location, flag) ─► CachedAnnotation: options and counts ───────────┘
 //! ```
 //!
-//! There are two maps because the locations of a view share its answers and differ in their egress paths.
+//! There are two maps because the locations of a view share its answers but differ in their egress paths.
 //! Most questions arrive from one location, whose annotation is stored with the reply. Data that a hit needs
 //! is contiguous: a cache miss of the processor costs more than everything else that a hit does.
 //!
@@ -130,7 +130,7 @@ pub struct PacketCache {
 /// A reply to be inserted.
 #[derive(Debug)]
 pub struct ReplyCandidate<'a> {
-    /// The generation in which it was made.
+    /// The generation of the world from which it was made.
     pub generation: u64,
     /// The complete reply.
     pub reply: &'a [u8],

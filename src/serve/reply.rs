@@ -21,7 +21,7 @@ pub(super) struct QueryState {
     pub query: Query,
     pub source: MessageSource,
     pub moment: Moment,
-    /// The same as the caches measure it.
+    /// When the query was received, by the monotonic clock of the caches.
     pub now: MonotonicSeconds,
     pub request_octets: usize,
     pub client: ClientContext,
@@ -225,7 +225,8 @@ pub(super) fn reject(
     }
 }
 
-/// CHAOS strings are the lines of a text: they keep their order and have no path annotations.
+/// Encodes the reply to a CHAOS query. Its strings are the lines of a text: they are not rotated and have no
+/// annotations.
 pub(super) fn chaos_reply(
     world: &World,
     worker: &mut Worker,

@@ -109,7 +109,7 @@ impl AffectedObjects {
                 }
             }
             for filter in &path.filters {
-                let id = match filter.by {
+                let id = match filter.filter {
                     FilterId::SecurityGroup(index) => &world.security_groups[index].id,
                     FilterId::NetworkAcl(index) => &world.network_acls[index].id,
                 };

@@ -30,7 +30,7 @@ pub(super) struct BoundaryCrossing<'w> {
 impl Walk<'_> {
     /// The path after evaluation of every filter. Dead paths are not evaluated.
     pub(super) fn finish(mut self) -> EgressPath {
-        self.end_without_sender();
+        self.require_source_address();
         if self.path.reach != Reach::Ok {
             return self.path;
         }
@@ -49,8 +49,8 @@ impl Walk<'_> {
                 AccessDecision::Allowed => {}
                 AccessDecision::Unknown => self.path.reach = Reach::Unknown,
                 AccessDecision::Denied => {
-                    let refusing = filters.iter().find(|filter| filter.verdict == AccessDecision::Denied);
-                    let reason = match refusing.map(|filter| filter.by) {
+                    let denying = filters.iter().find(|filter| filter.verdict == AccessDecision::Denied);
+                    let reason = match denying.map(|filter| filter.filter) {
                         Some(FilterId::NetworkAcl(_)) => Reason::NaclDenied,
                         _ => Reason::SgDenied,
                     };
@@ -77,7 +77,7 @@ impl Walk<'_> {
             // Hosts outside every VPC have no security groups.
             _ => Some(&[][..]),
         };
-        // If the security groups of the destination are not configured, it may be in any of them.
+        // If the security groups of the destination are not configured, it may belong to any group.
         let far_groups = far_groups.filter(|groups| !groups.is_empty() || !self.ended_inside_vpc());
         let far_groups = match self.group_references {
             AccessDecision::Allowed if !self.entered_by_transit_gateway => far_groups,
@@ -85,15 +85,16 @@ impl Walk<'_> {
         };
         let other =
             OtherEnd { addresses: Addresses { prefixes: &to, is_remainder: true }, groups: far_groups };
-        let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
-        if own.is_empty() || own.iter().any(lets_all_out) {
+        let allows_all_egress =
+            |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
+        if own.is_empty() || own.iter().any(allows_all_egress) {
             return;
         }
-        let judge = |group: Index<SecurityGroup>| {
+        let evaluate = |group: Index<SecurityGroup>| {
             let rules = self.world.security_groups[group].egress.as_ref();
             rules.map_or((AccessDecision::Denied, None), |rules| rules.evaluate(port, other))
         };
-        filters.extend(most_permissive(own, judge, Direction::Egress));
+        filters.extend(most_permissive(own, evaluate, Direction::Egress));
     }
 
     /// Evaluates the inbound rules of the groups of the interface that has the address.
@@ -103,15 +104,20 @@ impl Walk<'_> {
         if groups.is_empty() {
             return; // Not configured: all traffic is assumed to be allowed.
         }
-        let own = self.sender.source.of_family(self.to.is_ipv4());
-        if own.is_empty() {
+        let sources = self.sender.source.of_family(self.to.is_ipv4());
+        if sources.is_empty() {
             let by = FilterId::SecurityGroup(groups[0]);
             let direction = Direction::Ingress;
-            filters.push(FilterResult { by, direction, verdict: AccessDecision::Unknown, rule: None });
+            filters.push(FilterResult {
+                filter: by,
+                direction,
+                verdict: AccessDecision::Unknown,
+                rule: None,
+            });
             return;
         }
         let other = OtherEnd {
-            addresses: Addresses { prefixes: &own, is_remainder: self.sender.source.is_remainder },
+            addresses: Addresses { prefixes: &sources, is_remainder: self.sender.source.is_remainder },
             groups: self.referable_groups(owner),
         };
         let judge =
@@ -147,21 +153,21 @@ impl Walk<'_> {
             true => Addresses { prefixes: &far_end, is_remainder: true },
             false => Addresses { prefixes: &near, is_remainder: crossing.from.is_remainder },
         };
-        let (forth, back) = match crossing.is_out {
+        let (request_rules, reply_rules) = match crossing.is_out {
             true => (&acl.egress, &acl.ingress),
             false => (&acl.ingress, &acl.egress),
         };
-        let (forth_is, back_is) = match crossing.is_out {
+        let (request_direction, reply_direction) = match crossing.is_out {
             true => (Direction::Egress, Direction::Ingress),
             false => (Direction::Ingress, Direction::Egress),
         };
         let mut judge = |rules: &AclRules, ports, direction| {
             let (verdict, rule) = rules.evaluate(ports, other);
             let by = FilterId::NetworkAcl(index);
-            filters.push(FilterResult { by, direction, verdict, rule: rule.map(usize::from) });
+            filters.push(FilterResult { filter: by, direction, verdict, rule: rule.map(usize::from) });
         };
-        judge(forth, port..=port, forth_is);
-        judge(back, EPHEMERAL_PORTS, back_is);
+        judge(request_rules, port..=port, request_direction);
+        judge(reply_rules, EPHEMERAL_PORTS, reply_direction);
     }
 
     /// Whether the path ends at an address of a VPC.
@@ -190,5 +196,5 @@ fn most_permissive(
     // The first, if several are equal.
     let (group, (verdict, rule)) =
         judged.reduce(|best, next| if next.1.0 > best.1.0 { next } else { best })?;
-    Some(FilterResult { by: FilterId::SecurityGroup(group), direction, verdict, rule })
+    Some(FilterResult { filter: FilterId::SecurityGroup(group), direction, verdict, rule })
 }

@@ -12,7 +12,7 @@ impl Walk<'_> {
     /// Follows the packet through a NAT gateway, which sends it from its own address and subnet.
     pub(super) fn through_nat_gateway(&mut self, index: Index<NatGateway>) {
         let nat = &self.world.nat_gateways[index];
-        if matches!(self.sender.by, SenderKind::Nat { is_public: true }) {
+        if matches!(self.sender.kind, SenderKind::Nat { is_public: true }) {
             // A public NAT gateway sends to an internet gateway, never to another NAT gateway.
             self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
             return;
@@ -35,13 +35,13 @@ impl Walk<'_> {
             self.to = IpAddr::V4(embedded);
         }
         self.sender = Sender {
-            by: SenderKind::Nat { is_public: nat.is_public },
+            kind: SenderKind::Nat { is_public: nat.is_public },
             source: match (nat.address, nat.subnet) {
                 (Some(address), _) => SourceAddresses::at(address),
                 (None, Some(subnet)) => SourceAddresses::within(&self.world.subnets[subnet].cidrs),
                 (None, None) => SourceAddresses::within(&self.world.vpcs[nat.vpc].cidrs),
             },
-            home: ReturnDestination::Vpc(nat.vpc),
+            return_to: ReturnDestination::Vpc(nat.vpc),
         };
         self.group_references = AccessDecision::Denied;
         self.is_in_transit = false;
@@ -57,16 +57,16 @@ impl Walk<'_> {
             return;
         }
         self.path.end = self.outside();
-        let is_public = match self.sender.by {
+        let is_public = match self.sender.kind {
             SenderKind::Nat { is_public } => Some(is_public),
             SenderKind::Appliance => Some(true),
-            // A forwarded packet keeps its source address, which the gateway does not know.
+            // A forwarded packet keeps its source address, for which this gateway has no public address.
             _ if self.is_in_transit => Some(false),
             // The subnet of an appliance does not determine the client's addresses.
             SenderKind::Client => self.has_public_address(self.source_subnet),
         };
         // An appliance that sends from its own address must be able to return replies to the client.
-        let by_appliance = subnet.filter(|_| self.sender.by == SenderKind::Appliance);
+        let by_appliance = subnet.filter(|_| self.sender.kind == SenderKind::Appliance);
         let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
             && !self.require_return_path(vpc, subnet, table)
@@ -124,8 +124,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Follows the packet through a Gateway Load Balancer endpoint. It is in one subnet, to which its
-    /// appliances return the traffic.
+    /// Follows the packet through a Gateway Load Balancer endpoint. The endpoint is in one subnet, to which
+    /// its appliances return the traffic.
     pub(super) fn through_load_balancer_endpoint(&mut self, index: Index<Endpoint>) {
         let endpoint = &self.world.endpoints[index];
         let own = endpoint.interfaces.first().map(|interface| interface.subnet);
@@ -156,7 +156,7 @@ impl Walk<'_> {
         self.group_references = AccessDecision::Denied;
         self.enter(appliance.subnet);
         if appliance.is_public {
-            self.sender.by = SenderKind::Appliance;
+            self.sender.kind = SenderKind::Appliance;
         }
         let table = self.world.subnets[appliance.subnet].route_table;
         self.continue_by(table, Some(appliance.subnet), Reason::NoRoute);

@@ -8,9 +8,9 @@
 //!  then: return path (return_path.rs), filters (filter.rs), unused gateway endpoints (unused_gateway_endpoint.rs)
 //! ```
 //!
-//! The class is the target of the matched route, even if the path does not work; reach and reasons describe
-//! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
-//! link-local services and of NAT64 are recognised before routes are evaluated.
+//! The class is determined by the target of the matched route, even if the path does not work; reach and
+//! reasons describe that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the
+//! VPC itself, of link-local services and of NAT64 are recognised before routes are evaluated.
 
 mod filter;
 mod gateways;
@@ -30,11 +30,11 @@ use crate::net::{self, is_globally_routed};
 use crate::world::{PlaceId, PlaceKind, World};
 
 pub use filter::HTTPS;
-pub use unused_gateway_endpoint::gateways_of_ipv4_alone;
+pub use unused_gateway_endpoint::ipv4_only_gateway_endpoints;
 use walk::Walk;
 
-/// Maximum number of route tables on a path, equal to the usual TTL of a packet. Loops are detected earlier,
-/// when the same route table is visited again.
+/// Maximum number of route tables on a path, equal to the usual initial TTL of an IP packet. Loops are
+/// detected earlier, when the same route table is visited again.
 pub const MAX_HOPS: usize = 64;
 
 /// The path of each distinct address of an answer, in the order of the answer.
@@ -42,7 +42,7 @@ pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath>
     let mut paths: Vec<AddressPath> = Vec::new();
     for set in &answer.answer {
         for address in set.addresses(0) {
-            if !paths.iter().any(|have| have.address == address) {
+            if !paths.iter().any(|known| known.address == address) {
                 paths.push(AddressPath { address, path: Arc::new(path(world, place, address)) });
             }
         }
@@ -64,8 +64,8 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             let mut walk = Walk::of_client(world, here, address);
             walk.depart(subnet);
             let path = walk.finish();
-            let is_served = matches!(path.class, Class::Local | Class::GatewayEndpoint);
-            if is_served || path.class.is_endpoint_interface() {
+            let is_local_or_gateway_endpoint = matches!(path.class, Class::Local | Class::GatewayEndpoint);
+            if is_local_or_gateway_endpoint || path.class.is_endpoint_interface() {
                 return path;
             }
             match unused_gateway_endpoint::gateway_endpoint(world, here, subnet, address, &path) {

@@ -5,21 +5,21 @@ use super::walk::Walk;
 use crate::resolve::path::{DroppedAt, PathEnd, Reach, Reason};
 use crate::world::{Endpoint, Index, RouteTable, Subnet, Vpc};
 
-/// Replies do not reach the sender; the route table that drops them, if one does.
+/// Replies do not reach the sender. Contains the route table that drops them, if one does.
 #[derive(Debug)]
 pub(super) struct NoReturnPath(Option<DroppedAt>);
 
 impl Walk<'_> {
-    /// Whether a VPC is the sender's own, only `local` routes lead to its addresses, and nothing else led
-    /// here: the return path needs no evaluation.
+    /// Whether the return path needs no evaluation: the VPC is the sender's own, only `local` routes match
+    /// its addresses, and no Gateway Load Balancer endpoint is on the path.
     pub(super) fn has_trivial_return_path(&self, vpc: Index<Vpc>) -> bool {
-        self.sender.home == ReturnDestination::Vpc(vpc)
+        self.sender.return_to == ReturnDestination::Vpc(vpc)
             && !self.world.vpcs[vpc].has_inner_routes
             && self.inspected.is_empty()
     }
 
     /// Ends the path unless replies reach the sender through a route table of the VPC that the packet has
-    /// entered. Unknown counts as reached. Returns whether they do.
+    /// entered. An unknown path counts as reaching it. Returns whether they do.
     pub(super) fn require_return_path(
         &mut self,
         vpc: Index<Vpc>,
@@ -36,8 +36,8 @@ impl Walk<'_> {
     /// Ends the path unless a reply, sent by `send`, reaches the sender. Returns whether it does.
     pub(super) fn require_replies(&mut self, home: ReturnDestination, send: impl Fn(&mut Self)) -> bool {
         match self.reply_returns(home, send) {
-            Ok(passes_the_same) => {
-                self.is_asymmetric |= !passes_the_same;
+            Ok(is_symmetric) => {
+                self.is_asymmetric |= !is_symmetric;
                 true
             }
             Err(NoReturnPath(dropped_at)) => {
@@ -50,19 +50,20 @@ impl Walk<'_> {
 
     /// Evaluates the path of a reply, sent by `send` to any of the addresses of the sender: whether it
     /// passes the same Gateway Load Balancer endpoints as the sender's traffic ("Avoiding asymmetric routing
-    /// with AWS Network Firewall"). Unknown counts as reached.
+    /// with AWS Network Firewall"). An unknown path counts as reaching the sender.
     fn reply_returns(&self, home: ReturnDestination, send: impl Fn(&mut Self)) -> Result<bool, NoReturnPath> {
         if self.is_reply {
             return Ok(true);
         }
         let is_v4 = self.to.is_ipv4();
-        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
-        own.try_fold(true, |all_same, address| {
-            let sender = Sender { by: SenderKind::Client, source: SourceAddresses::at(self.to), home };
+        let mut sources = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
+        sources.try_fold(true, |all_symmetric, address| {
+            let sender =
+                Sender { kind: SenderKind::Client, source: SourceAddresses::at(self.to), return_to: home };
             let mut back = Walk::new(self.world, sender, *address, true);
             back.sticky_entries.clone_from(&self.sticky_entries);
             send(&mut back);
-            let is_home = match (back.path.reach, self.sender.home) {
+            let is_returned = match (back.path.reach, self.sender.return_to) {
                 (Reach::Unknown, _) => true,
                 // A NAT gateway on the return path replaces the address that the client sent to by its own.
                 (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
@@ -71,12 +72,12 @@ impl Walk<'_> {
                 _ => false,
             };
             let reason = back.path.reasons.first().copied();
-            let passes_the_same = back.path.reach == Reach::Unknown
+            let is_symmetric = back.path.reach == Reach::Unknown
                 || self.entered_by_gateway
                 || back.entered_by_gateway
                 || sorted(&self.inspected) == sorted(&back.inspected);
-            if is_home {
-                Ok(all_same && passes_the_same)
+            if is_returned {
+                Ok(all_symmetric && is_symmetric)
             } else {
                 Err(NoReturnPath(back.last.map(|last| DroppedAt { reason, ..last })))
             }

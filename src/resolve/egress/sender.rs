@@ -11,9 +11,9 @@ use crate::world::{Index, Site, Vpc};
 /// The sender as the next hop sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Sender<'w> {
-    pub by: SenderKind,
+    pub kind: SenderKind,
     pub source: SourceAddresses<'w>,
-    pub home: ReturnDestination,
+    pub return_to: ReturnDestination,
 }
 
 /// The possible source addresses, of both families.
@@ -22,7 +22,7 @@ pub(super) struct SourceAddresses<'w> {
     pub prefixes: Cow<'w, [IpNet]>,
     /// One address for each prefix.
     pub samples: Cow<'w, [IpAddr]>,
-    /// Whether they exclude all smaller prefixes that rules contain.
+    /// Whether more specific prefixes that occur in rules are known not to contain the source.
     pub is_remainder: bool,
 }
 

@@ -50,8 +50,9 @@ impl Walk<'_> {
             return;
         };
         let zone = subnet.map(|subnet| self.world.subnets[subnet].availability_zone.clone());
-        // Traffic enters a transit gateway only through the attachment's interface in its own Availability Zone ("Transit
-        // gateway attachments to a VPC"). Without configured subnets, an attachment in every zone is assumed.
+        // Traffic enters a transit gateway only through the attachment's interface in its own Availability
+        // Zone ("Transit gateway attachments to a VPC"). Without configured subnets, an attachment in every
+        // zone is assumed.
         if let AttachedTo::Vpc(_, subnets) = &gateway.attachments[from].to
             && !subnets.is_empty()
             && let Some(zone) = &zone
@@ -67,12 +68,12 @@ impl Walk<'_> {
 
     /// Follows the packet from an attachment to the target of the transit gateway's route.
     fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
-        // Peered gateways may route to each other, so each visited (gateway, source attachment) pair ends a loop. The
-        // destination never changes here: transit gateways do not translate.
+        // Peered gateways may route to each other, so a (gateway, source attachment) pair that is visited
+        // twice is a loop. The destination never changes here: transit gateways do not translate addresses.
         let (mut index, mut from) = (index, from);
-        let mut passed = Vec::new();
-        while !passed.contains(&(index, from)) {
-            passed.push((index, from));
+        let mut visited = Vec::new();
+        while !visited.contains(&(index, from)) {
+            visited.push((index, from));
             let gateway = &self.world.transit_gateways[index];
             let Some(table) = gateway.attachments[from].association else {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
@@ -96,7 +97,8 @@ impl Walk<'_> {
                     return self.enter_by_attachment(attachment, zone);
                 }
                 AttachedTo::Site(site) => {
-                    // A site without a configured link replies through the attachment that the packet arrived by.
+                    // A site without a configured link replies through the attachment that the packet arrived
+                    // by.
                     let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
                     let has_links = self.world.sites[*site].links.iter().any(is_linked);
                     return self.reach_site(*site, |back| match has_links {
@@ -136,18 +138,19 @@ impl Walk<'_> {
         self.entered_by_transit_gateway = true;
         self.is_in_transit = true;
         // Public addresses of the previous VPC are not public for the internet gateway of this one.
-        self.sender.by = match self.sender.by {
+        self.sender.kind = match self.sender.kind {
             SenderKind::Nat { .. } => SenderKind::Nat { is_public: false },
             SenderKind::Appliance | SenderKind::Client => SenderKind::Client,
         };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
-        // Appliance mode keeps a flow on the interface that its first packet selected. A reply is walked with the entries of
-        // the request, so it finds that interface here ("Appliance mode").
+        // Appliance mode keeps a flow on the interface that its first packet selected. A reply is walked with
+        // the entries of the request, so it finds that interface here ("Appliance mode").
         let sticky = self.sticky_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
         let sticky = sticky.filter(|entry| attachment.has_appliance_mode && subnets.contains(entry));
         let entry = sticky.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
-        // Without configured attachment subnets no route table is known to apply; delivery within the VPC needs none.
+        // Without configured attachment subnets no route table is known to apply; delivery within the VPC
+        // needs none.
         let Some(entry) = entry else {
             self.at = Some((vpc, None));
             match self.world.vpcs[vpc].contains(self.to) {
@@ -179,12 +182,12 @@ impl Walk<'_> {
             sites.filter_map(|index| Some((*index, self.world.sites[*index].links.iter().find(ends_here)?)));
         // The longest prefix of any linked site, otherwise an uplink; the first if several are equal.
         let prefix = |index: Index<Site>| match self.site_prefix(index) {
-            Some(scoped) => Some(Some(scoped.prefix_len())),
+            Some(cidr) => Some(Some(cidr.prefix_len())),
             None if self.world.sites[index].has_internet && is_globally_routed(self.to) => Some(None),
             None => None,
         };
-        let meant = linked.filter_map(|(index, link)| Some((index, link, prefix(index)?)));
-        match meant.min_by_key(|(_, _, prefix)| Reverse(*prefix)) {
+        let candidates = linked.filter_map(|(index, link)| Some((index, link, prefix(index)?)));
+        match candidates.min_by_key(|(_, _, prefix)| Reverse(*prefix)) {
             Some((site, link, _)) => {
                 if link.class == LinkClass::DirectConnectGateway {
                     self.hop(link.target.clone(), None);
@@ -197,8 +200,8 @@ impl Walk<'_> {
 
     /// The longest prefix of a site that contains the address.
     fn site_prefix(&self, index: Index<Site>) -> Option<IpNet> {
-        let holding = self.world.sites[index].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
-        holding.max_by_key(|cidr| cidr.prefix_len()).copied()
+        let containing = self.world.sites[index].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
+        containing.max_by_key(|cidr| cidr.prefix_len()).copied()
     }
 
     /// Another site behind the virtual private gateway of a link, with its prefix: the VPN connections of one
@@ -210,14 +213,15 @@ impl Walk<'_> {
         }
         let is_same = |other: &Link| other.class == link.class && other.target == link.target;
         let others = self.world.sites.indexed().filter(|(index, _)| *index != own);
-        let holding = others.filter_map(|(index, site)| {
+        let containing = others.filter_map(|(index, site)| {
             let prefix = self.site_prefix(index)?;
             site.links.iter().any(is_same).then_some((prefix, index))
         });
-        holding.min_by_key(|(prefix, _)| Reverse(prefix.prefix_len()))
+        containing.min_by_key(|(prefix, _)| Reverse(prefix.prefix_len()))
     }
 
-    /// Follows the packet into a site, or through it to its uplink, provided that a reply leaves the site.
+    /// Follows the packet into a site, or through it to its uplink, provided that the reply reaches the
+    /// sender.
     fn reach_site(&mut self, index: Index<Site>, reply: impl Fn(&mut Self)) {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
@@ -242,14 +246,14 @@ impl Walk<'_> {
         }
     }
 
-    /// From a site: within it or over a link, whichever has the longest prefix for the address. Returns false
-    /// if neither matches.
+    /// Follows the packet from a site: within it or over a link, whichever has the longest matching prefix.
+    /// Returns false if neither matches.
     pub(super) fn leave_site(&mut self, index: Index<Site>) -> bool {
         let site = &self.world.sites[index];
         let prefix = |link: &Link| match link.to {
             LinkedTo::Vpc(vpc) => {
-                let holding = self.world.vpcs[vpc].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
-                let of_vpc = holding.max_by_key(|cidr| cidr.prefix_len()).copied();
+                let containing = self.world.vpcs[vpc].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
+                let of_vpc = containing.max_by_key(|cidr| cidr.prefix_len()).copied();
                 of_vpc.or_else(|| self.site_beyond(index, link).map(|(prefix, _)| prefix))
             }
             LinkedTo::TransitGateway(gateway) => {
@@ -310,6 +314,10 @@ impl Walk<'_> {
     fn matched_at(&mut self, site: &Arc<str>, destination: IpNet, target: Arc<str>) {
         self.path.matched =
             Some(MatchedRoute { route_table: Some(site.clone()), destination, prefix_list: None, target });
-        debug_assert_eq!(self.sender.by, SenderKind::Client, "a site's traffic is the client's own");
+        debug_assert_eq!(
+            self.sender.kind,
+            SenderKind::Client,
+            "the sender of traffic from a site is the client"
+        );
     }
 }

@@ -43,8 +43,8 @@ fn translated(
     if by_gateway_endpoint { None } else { unused(world, nat.vpc, nat.route_table, embedded) }
 }
 
-/// Why a route table of a VPC does not select one of its gateway endpoints, if one contains the address or
-/// serves another region.
+/// Why a route table of a VPC does not select one of its gateway endpoints, if the prefix list of one
+/// contains the address, or one is for the address's service in another region.
 fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpAddr) -> Option<Reason> {
     let vpc = &world.vpcs[vpc];
     let mut gateways = gateway_endpoints(world, vpc);
@@ -59,14 +59,14 @@ fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpA
     if region != vpc.region.as_str() {
         return same_service.next().map(|_| Reason::CrossRegionNotInPrefixList);
     }
-    let is_past_ipv4 = address.is_ipv6() && same_service.any(|endpoint| endpoint.is_ipv4_gateway);
-    is_past_ipv4.then_some(Reason::EndpointAvailableNotUsed)
+    let bypasses_ipv4_gateway = address.is_ipv6() && same_service.any(|endpoint| endpoint.is_ipv4_gateway);
+    bypasses_ipv4_gateway.then_some(Reason::EndpointAvailableNotUsed)
 }
 
-/// The gateway endpoints of a VPC for the service of an IPv6 address that carry only IPv4.
-pub fn gateways_of_ipv4_alone<'w>(world: &'w World, vpc: &'w Vpc, address: IpAddr) -> Vec<&'w Endpoint> {
-    let is_in_client_vpc = |region: &str| address.is_ipv6() && region == vpc.region.as_str();
-    let found = of_owner(world, vpc, address).filter(|(_, region)| is_in_client_vpc(region));
+/// The gateway endpoints of a VPC that are for the service of an IPv6 address but support only IPv4.
+pub fn ipv4_only_gateway_endpoints<'w>(world: &'w World, vpc: &'w Vpc, address: IpAddr) -> Vec<&'w Endpoint> {
+    let is_applicable = |region: &str| address.is_ipv6() && region == vpc.region.as_str();
+    let found = of_owner(world, vpc, address).filter(|(_, region)| is_applicable(region));
     let endpoints = found.into_iter().flat_map(|(endpoints, _)| endpoints);
     endpoints.filter(|endpoint| endpoint.is_ipv4_gateway).collect()
 }

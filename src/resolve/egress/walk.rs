@@ -90,7 +90,7 @@ impl<'w> Walk<'w> {
         let home = match here.kind {
             PlaceKind::Subnet(subnet) => ReturnDestination::Vpc(world.subnets[subnet].vpc),
             PlaceKind::Site(site) => ReturnDestination::Site(site),
-            // Clients outside use an uplink and never walk.
+            // Not used: the path of an `outside` client is its uplink, without a walk.
             PlaceKind::Outside => ReturnDestination::Vpc(world.vpcs.next_index()),
         };
         let source = SourceAddresses {
@@ -107,7 +107,7 @@ impl<'w> Walk<'w> {
             PlaceKind::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
             PlaceKind::Subnet(_) | PlaceKind::Outside => here.has_address_of_family(to),
         };
-        let sender = Sender { by: SenderKind::Client, source, home };
+        let sender = Sender { kind: SenderKind::Client, source, return_to: home };
         Self {
             client_groups: groups,
             has_address_of_family: has_family,
@@ -150,7 +150,7 @@ impl<'w> Walk<'w> {
             self.end_without_route(RouteTableRef::Vpc(own.route_table), Reason::NoRoute);
             return;
         };
-        self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
+        self.visited.push((own.route_table, Some(subnet), self.to, self.sender.kind));
         self.path.matched = Some(MatchedRoute {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
@@ -162,26 +162,31 @@ impl<'w> Walk<'w> {
             self.end(Reach::Dead, Some(Reason::BlackholeRoute));
             return;
         }
-        // The class is what the client's own route table states, even if the path ends dead. Later hops do not change it,
-        // except that `arrive` refines `local`.
+        // The class is determined by the client's own route table, even if the path is dead. Later hops do
+        // not change it, except that `arrive` refines `local`.
         self.path.class = class_of(&route.target);
         self.leave_for(subnet, route);
         self.take(route);
     }
 
     /// A later hop: the route table at the current position determines the next hop.
-    pub fn continue_by(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
-        // A table may be visited twice without a loop: after translation the destination differs (NAT64), and behind a NAT
-        // gateway the sender does. Only the same table with the same packet is a loop.
-        let step = (table, subnet, self.to, self.sender.by);
-        if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
+    pub fn continue_by(
+        &mut self,
+        table: Index<RouteTable>,
+        subnet: Option<Index<Subnet>>,
+        if_no_route: Reason,
+    ) {
+        // A table may be visited twice without a loop: after translation the destination differs (NAT64), and
+        // behind a NAT gateway the sender does. Only the same table with the same packet is a loop.
+        let visit = (table, subnet, self.to, self.sender.kind);
+        if self.visited.contains(&visit) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
             return;
         }
-        self.visited.push(step);
+        self.visited.push(visit);
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
-            None => self.end_without_route(RouteTableRef::Vpc(table), none),
+            None => self.end_without_route(RouteTableRef::Vpc(table), if_no_route),
             Some(route) if route.is_blackhole => {
                 self.record_route(RouteTableRef::Vpc(table), route.destination);
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
@@ -214,8 +219,8 @@ impl<'w> Walk<'w> {
     fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
         let table = &self.world.route_tables[table];
         let route = table.route(self.to)?;
-        // A middlebox route for a subnet has the same or a longer prefix than the local route, but delivery within the
-        // subnet happens on the link, so the local route is the one that describes it.
+        // A middlebox route for a subnet has the same or a longer prefix than the local route, but delivery
+        // within the subnet happens on the link, so the local route is the one that describes it.
         if route.target != Target::Local && subnet.is_some_and(|subnet| self.is_in(subnet)) {
             return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
         }
@@ -229,9 +234,9 @@ impl<'w> Walk<'w> {
 
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
-        // Nothing but a NAT gateway translates 64:ff9b::/96, so a default route that matches it leads nowhere. Targets behind
-        // which a NAT gateway may be are followed first.
-        if net::nat64_to_ipv4(self.to).is_some() && !may_lead_to_nat(&route.target) {
+        // Only a NAT gateway translates 64:ff9b::/96, so other targets, such as that of a default route, drop
+        // the traffic. Targets that may forward it to a NAT gateway are followed.
+        if net::nat64_to_ipv4(self.to).is_some() && !may_forward_to_nat(&route.target) {
             self.hop(self.world.target_id(&route.target), None);
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;
@@ -262,7 +267,8 @@ impl<'w> Walk<'w> {
     /// Ends the path inside the VPC that has the address: at an endpoint's network interface, or elsewhere.
     pub fn arrive(&mut self, vpc: Index<Vpc>) {
         let subnet = self.subnet_in(vpc);
-        // Network ACLs apply at subnet boundaries only: a packet that is in the destination subnet does not cross one.
+        // Network ACLs apply at subnet boundaries only: a packet that is in the destination subnet does not
+        // cross one.
         if let Some(subnet) = subnet.filter(|subnet| self.at != Some((vpc, Some(*subnet)))) {
             self.enter(subnet);
         }
@@ -271,8 +277,9 @@ impl<'w> Walk<'w> {
         self.path.end = PathEnd::Vpc(vpc, self.to);
         if let Some(Interface::Endpoint(index, number)) = owner {
             let endpoint = &self.world.endpoints[index];
-            // `local` is refined, because the route table cannot tell an endpoint from a host. Other classes stay: from
-            // outside the VPC, the class is the way in, such as a transit gateway.
+            // `local` is refined, because the route table does not distinguish an endpoint from a host. Other
+            // classes stay: from outside the VPC, the class is that of the first target, such as a transit
+            // gateway.
             if self.path.class == Class::Local {
                 self.path.class = class_inside(endpoint.kind);
             }
@@ -289,7 +296,7 @@ impl<'w> Walk<'w> {
     }
 
     /// The destination subnet in a VPC. The lookup is skipped if it cannot matter: in the client's own VPC,
-    /// where only `local` routes lead back and no subnet has a network ACL.
+    /// where only `local` routes match return traffic and no subnet has a network ACL.
     fn subnet_in(&self, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some((at, Some(subnet))) = self.at
             && at == vpc
@@ -338,8 +345,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Ends a path that the client cannot use because it cannot send.
-    pub fn end_without_sender(&mut self) {
+    /// Ends the path if the client has no address of the destination's family and therefore cannot send.
+    pub fn require_source_address(&mut self) {
         // A path that is dead or blocked anyway keeps its more specific reason.
         if !self.has_address_of_family && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
             self.path.reasons.clear();
@@ -366,9 +373,9 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// Whether a NAT gateway may be behind a target: targets that forward traffic to another route table may lead
-/// to one.
-fn may_lead_to_nat(target: &Target) -> bool {
+/// Whether a target may forward traffic to a NAT gateway: it may if another route table determines the next
+/// hop behind it.
+fn may_forward_to_nat(target: &Target) -> bool {
     use RouteTargetKind::{CoreNetwork, Instance, NetworkInterface, TransitGateway};
     match target {
         Target::NatGateway(_)

@@ -37,10 +37,10 @@ fn sets(policy: RoutingPolicy, each: impl IntoIterator<Item = (Routing, bool)>, 
 
 /// The index of the record set that answers.
 fn chosen(sets: &RoutedSets, from: Option<&Region>, random: u64) -> Option<usize> {
-    let context = RoutingContext { region: from, places: places(), random };
+    let context = RoutingContext { region: from, region_locations: places(), random };
     match choose(sets, &context).selection {
         Selection::One(set) => sets.sets.iter().position(|one| std::ptr::eq(one, set)),
-        Selection::Values(_) => panic!("one record set was meant"),
+        Selection::Values(_) => panic!("expected one record set"),
         Selection::Nothing => None,
     }
 }
@@ -57,7 +57,7 @@ fn weights(each: &[(u8, bool)]) -> RoutedSets {
 fn weights_of_one_to_three_divide_queries_in_proportion() {
     let sets = weights(&[(1, true), (3, true)]);
     let mut counts = [0; 2];
-    // Values of a random number generator, without one.
+    // A linear congruential generator, so that the values are reproducible.
     let mut random = 0u64;
     for _ in 0..4000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -87,7 +87,7 @@ fn zero_weights_are_used_if_nothing_else_is_healthy() {
 
 #[test]
 fn random_selections_are_not_cached() {
-    let context = RoutingContext { region: None, places: places(), random: 7 };
+    let context = RoutingContext { region: None, region_locations: places(), random: 7 };
     let keep = |sets: &RoutedSets| choose(sets, &context).cacheability;
     assert_eq!(keep(&weights(&[(1, true), (1, true)])), Cacheability::Never);
     assert_eq!(keep(&weights(&[(1, true), (1, false), (0, true)])), Cacheability::Generation);
@@ -105,7 +105,7 @@ fn every_value_of_a_large_multivalue_answer_is_selected_equally() {
     for _ in 0..6000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let Selection::Values(values) =
-            choose(&sets, &RoutingContext { region: None, places: places(), random }).selection
+            choose(&sets, &RoutingContext { region: None, region_locations: places(), random }).selection
         else {
             panic!("expected values")
         };
@@ -124,7 +124,8 @@ fn each<T: fmt::Debug + Clone + 'static>(
     prop::collection::vec((what, any::<bool>()), 1..8)
 }
 
-/// A location and the index of a region among the known ones.
+/// The index of the nearest healthy record set, or of the nearest one if none is healthy. Each record set is
+/// a region, a bias and its health.
 fn by_distance(
     sets: &[(usize, i8, bool)],
     from: usize,
@@ -146,7 +147,7 @@ fn by_distance(
     best.map(|(number, _)| number)
 }
 
-/// The first candidate.
+/// The index of the first healthy record set; the first one if none is healthy.
 fn first(healths: &[bool]) -> usize {
     healths.iter().position(|healthy| *healthy).unwrap_or(0)
 }
@@ -154,22 +155,22 @@ fn first(healths: &[bool]) -> usize {
 proptest! {
     #[test]
     fn weighted_selection_equals_a_model(each in each(0u8..5), random: u64) {
-        let has = |healthy: bool, weighs: bool| {
-            each.iter().any(|(weight, is)| (*is || !healthy) && (*weight > 0) == weighs)
+        let has = |healthy: bool, weighted: bool| {
+            each.iter().any(|(weight, is_healthy)| (*is_healthy || !healthy) && (*weight > 0) == weighted)
         };
-        let some_weigh = each.iter().any(|(weight, _)| *weight > 0);
-        let (healthy, weighs) = if has(true, true) {
+        let has_weights = each.iter().any(|(weight, _)| *weight > 0);
+        let (healthy, weighted) = if has(true, true) {
             (true, true)
         } else if has(true, false) {
             (true, false)
         } else {
-            (false, some_weigh)
+            (false, has_weights)
         };
         let tickets: Vec<usize> = each
             .iter()
             .enumerate()
-            .filter(|(_, (weight, is))| (*is || !healthy) && (*weight > 0) == weighs)
-            .flat_map(|(number, (weight, _))| vec![number; if weighs { usize::from(*weight) } else { 1 }])
+            .filter(|(_, (weight, is_healthy))| (*is_healthy || !healthy) && (*weight > 0) == weighted)
+            .flat_map(|(number, (weight, _))| vec![number; if weighted { usize::from(*weight) } else { 1 }])
             .collect();
         let expected = tickets[(random % tickets.len() as u64) as usize];
         prop_assert_eq!(chosen(&weights(&each), None, random), Some(expected));
@@ -179,7 +180,7 @@ proptest! {
     fn multivalue_answers_have_up_to_eight_healthy_values(healths in prop::collection::vec(any::<bool>(), 1..30), values in 1u8..3, random: u64) {
         let each = healths.iter().map(|healthy| (Routing::MultivalueAnswer, *healthy));
         let sets = sets(RoutingPolicy::MultivalueAnswer, each, values);
-        let choice = choose(&sets, &RoutingContext { region: None, places: places(), random });
+        let choice = choose(&sets, &RoutingContext { region: None, region_locations: places(), random });
         let Selection::Values(selected) = choice.selection else { panic!("expected values") };
         let healthy = healths.iter().filter(|healthy| **healthy).count();
         let candidates = if healthy == 0 { healths.len() } else { healthy } * usize::from(values);
@@ -202,7 +203,7 @@ proptest! {
         let expected = match (primary, secondary) {
             (Some(true), _) | (Some(false), Some(false) | None) => FailoverRole::Primary,
             (Some(false) | None, Some(_)) => FailoverRole::Secondary,
-            (None, None) => unreachable!("one of them is there"),
+            (None, None) => unreachable!("at least one record set exists"),
         };
         let expected = each.iter().position(|(routing, _)| *routing == Routing::Failover(expected));
         prop_assert_eq!(chosen(&sets(RoutingPolicy::Failover, each, 1), None, 0), expected);

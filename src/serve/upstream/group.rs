@@ -5,7 +5,7 @@
 //!             │ no
 //!             ├─ has just failed, or every server is backing off ─► fail immediately
 //!             ├─ share of questions in flight used up ────────────► fail immediately
-//!             └─► leader: one attempt after the other, each to another server from another source address
+//!             └─► leader: one attempt after another, each to a different server from a different source address
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -28,10 +28,10 @@ use crate::dns::{Answer, Ede, Question};
 use crate::serve::admission::within_share;
 use crate::world::{Order, UpstreamIdentity};
 
-/// Maximum number of attempts per question at a server that does not reply.
-const TRIES: u32 = 3;
+/// Maximum number of attempts per question and server, if the server does not reply.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// One question in this many is sent to a server other than the fastest first, to update its measurement.
+/// One question in this many is first sent to a server other than the fastest, to update its measurement.
 const EXPLORE_ONE_IN: u32 = 20;
 
 /// The result for all clients that wait for the question.
@@ -40,7 +40,7 @@ pub(super) type UpstreamResult = Result<Answer, Unanswered>;
 /// One upstream. It outlives reloads.
 #[derive(Debug)]
 pub(super) struct UpstreamGroup {
-    /// The same for the same identity for the life of the process.
+    /// The number of the upstream's identity, which does not change for the life of the process.
     pub number: UpstreamNumber,
     /// Each combination of server and source address, with those of one server next to each other.
     pub servers: Vec<Arc<Server>>,
@@ -84,7 +84,7 @@ enum Role {
 struct Candidate<'g> {
     server: &'g Arc<Server>,
     /// Number of attempts for this question.
-    tries: u32,
+    attempts: u32,
     transport: TransportChoice,
     /// The server is backing off, and this is its trial query.
     is_trial: bool,
@@ -92,7 +92,7 @@ struct Candidate<'g> {
 
 impl<'g> Candidate<'g> {
     fn new(server: &'g Arc<Server>) -> Self {
-        Self { server, tries: 0, transport: TransportChoice::Configured, is_trial: false }
+        Self { server, attempts: 0, transport: TransportChoice::Configured, is_trial: false }
     }
 }
 
@@ -187,7 +187,7 @@ impl UpstreamGroup {
         if !within_share(in_flight, limit.saturating_sub(total)) {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
-            let text = format!("{in_flight} of at most {limit} queries in flight are for these servers");
+            let text = format!("{in_flight} of at most {limit} queries in flight are for this upstream");
             return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -213,7 +213,7 @@ impl UpstreamGroup {
         })
     }
 
-    /// Tries one server after the other. A server that does not reply is tried again after the others; a
+    /// Tries one server after another. A server that does not reply is tried again after the others; a
     /// server that sends an unusable reply is not.
     async fn query_servers(self: &Arc<Self>, question: &Question) -> UpstreamResult {
         let options = &self.shared.options;
@@ -222,7 +222,7 @@ impl UpstreamGroup {
         let mut candidates = self.candidates(question, now);
         let mut failures: Vec<(Arc<str>, Failure)> = Vec::new();
         while let Some(candidate) = candidates.pop_front() {
-            let Candidate { server, tries, transport, is_trial } = candidate;
+            let Candidate { server, attempts: tries, transport, is_trial } = candidate;
             if now >= deadline {
                 break;
             }
@@ -245,14 +245,14 @@ impl UpstreamGroup {
             match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
-                    // A connection that fails proves nothing: not every server accepts connections.
+                    // A failed TCP connection is not conclusive: not every server accepts TCP.
                     let is_retried = failure.is_retryable() || transport == TransportChoice::Connection;
-                    if is_retried && tries + 1 < TRIES && !is_trial {
+                    if is_retried && tries + 1 < MAX_ATTEMPTS && !is_trial {
                         let transport = match failure {
                             Failure::Mismatch => TransportChoice::Connection,
                             _ => TransportChoice::Configured,
                         };
-                        candidates.push_back(Candidate { server, tries: tries + 1, transport, is_trial });
+                        candidates.push_back(Candidate { server, attempts: tries + 1, transport, is_trial });
                     }
                     failures.retain(|(label, _)| *label != server.label);
                     failures.push((server.label.clone(), failure));
@@ -282,8 +282,8 @@ impl UpstreamGroup {
         candidates
     }
 
-    /// All servers in the order in which they are tried. As far as possible, each attempt uses another server
-    /// and another source address.
+    /// All servers in the order in which they are tried. As far as possible, consecutive attempts use
+    /// different servers and different source addresses.
     fn ordered(&self) -> Vec<&Arc<Server>> {
         if let [only] = &self.servers[..] {
             return vec![only];
@@ -344,7 +344,7 @@ impl UpstreamGroup {
                 tracing::warn!(
                     server = %server.label,
                     %reason,
-                    "A name server does not answer; it is queried only every few seconds until it does."
+                    "A name server does not answer; until it does, only trial queries are sent to it."
                 );
                 self.update_has_failures(&self.lock());
             }
@@ -408,7 +408,7 @@ async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answ
 
 /// Waits for the outcome of the leader.
 async fn await_leader(mut outcome: watch::Receiver<Option<UpstreamResult>>) -> UpstreamResult {
-    let dropped = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was dropped"));
+    let dropped = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was cancelled"));
     match outcome.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(dropped())),
         Err(_) => Err(dropped()),
@@ -436,7 +436,7 @@ impl FlightGuard {
         let mut state = group.lock();
         match outcome {
             Some(Ok(_)) => state.failures.remove(question),
-            // No server was queried, so the failure does not concern this question.
+            // The servers are down, so the failure does not concern this question.
             Some(Err(_)) if group.is_backing_off() => {}
             Some(Err(unanswered)) => state.failures.add(question, unanswered, Instant::now()),
             None => {}

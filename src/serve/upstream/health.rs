@@ -4,7 +4,7 @@
 //!          a query times out                    probe times out
 //!   Up ───────────────────────► Suspect ───────────────────────────► BackingOff
 //!    ▲                             │                                    │  one trial query at a time,
-//!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  after 1 s, then every 2 s
+//!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  after 1 s, 1 s, then every 2 s
 //! ```
 //!
 //! A query that times out is weak evidence: only its name may be slow, and clients choose the names. A
@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 
 use super::message::Failure;
 
-/// Time before the first trial query, and the maximum time between two trials; each interval is twice the
-/// previous one.
+/// Time before the first trial query and before the second one. Later intervals are each twice the previous
+/// one, up to the maximum.
 const MIN_BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(2);
 
-/// Minimum round-trip time that a failure counts as.
+/// Minimum round-trip time that is recorded for a failure.
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// Maximum of [`Health::timeout_exponent`]. It is increased for servers that reply late.
+/// Maximum of [`Health::timeout_exponent`], which is incremented whenever a server replies late.
 const MAX_TIMEOUT_EXPONENT: u32 = 2;
 
 /// The health of one server, as queried from one source address.
@@ -51,7 +51,7 @@ enum HealthState {
     BackingOff {
         /// When the next trial may start.
         next_trial: Instant,
-        /// Delay after the next failed trial.
+        /// The current interval; doubled after each failed trial.
         delay: Duration,
         /// Whether a trial is in progress.
         on_trial: bool,
