@@ -13,7 +13,7 @@ use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::{Explanation, PathExplanation, json as words, vantage};
 use crate::serve::Engine;
-use crate::serve::inspect::{Inspected, Inspection};
+use crate::serve::inspect::{Explained, Inspection};
 
 /// The query parameters.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ async fn answer(
             let written = parameters.r#type.as_deref().unwrap_or("A");
             let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
-            let Inspected { result, considered } =
+            let Explained { result, considered } =
                 engine.inspect(&world, vantage, &question, client, engine.now()).await;
             let explained = match result {
                 Inspection::Answered(outcome) => {

@@ -142,21 +142,21 @@ impl Audit {
         }
     }
 
-    /// Rejects keywords that can never match: those of bundles if no bundle is audited, and in `--only`,
-    /// which selects rows.
+    /// Rejects keywords that can never match: bundle verdicts if no bundle is audited, and bundle verdicts in
+    /// `--only`, which selects rows.
     fn check_keywords(&self, bundles: &[&Bundle]) -> Result<(), String> {
         let of_bundles = |keywords: &[Keyword]| {
             keywords.iter().find(|keyword| matches!(keyword, Keyword::Bundle(_))).copied()
         };
         if let Some(keyword) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
             return Err(format!(
-                "`{}` is a verdict of bundles: select one with `--bundle`",
+                "`{}` is a bundle verdict: select a bundle with `--bundle`",
                 keyword.as_str()
             ));
         }
         match of_bundles(&self.only) {
             Some(keyword) => {
-                Err(format!("`{}` is a verdict of bundles, but `--only` selects rows", keyword.as_str()))
+                Err(format!("`{}` is a bundle verdict, but `--only` selects rows", keyword.as_str()))
             }
             None => Ok(()),
         }

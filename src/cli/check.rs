@@ -67,7 +67,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
     let qtype = expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value());
     let question = Question { qname: expect.name.value().clone(), qtype, qclass: dns::Class::IN };
     let Some(outcome) = resolve(world, vantage, &question, QueryContext::at(0), &mut NoTrace) else {
-        return vec!["no reply: DNS support is disabled".to_owned()];
+        return vec!["no reply: DNS support is disabled for the VPC".to_owned()];
     };
     compare(expect, &outcome)
 }
@@ -114,10 +114,10 @@ fn compare_answer(expect: &Expect, outcome: &Outcome, differences: &mut Vec<Stri
             differences.push(differs("the answer's reason", reason.value(), &found));
         }
     }
-    let wants_path = expect.path.is_some() || expect.via.is_some() || expect.reach.is_some();
+    let expects_path = expect.path.is_some() || expect.via.is_some() || expect.reach.is_some();
     let expects_none = expect.path.as_ref().is_some_and(|path| path.value() == Class::None.as_str());
-    if wants_path && outcome.paths.is_empty() && !expects_none {
-        differences.push(differs("the answer's content", "addresses", "no address"));
+    if expects_path && outcome.paths.is_empty() && !expects_none {
+        differences.push("the answer has no address, but a path to one is expected".to_owned());
     }
 }
 
@@ -146,14 +146,14 @@ fn unknown_values(expect: &Expect) -> Vec<String> {
     let reaches: Vec<&str> = Reach::ALL.iter().map(|reach| reach.as_str()).collect();
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let sources: Vec<&str> = Source::ALL.iter().map(|source| source.as_str()).collect();
-    let written = [
+    let values = [
         ("path", &expect.path, classes),
         ("reach", &expect.reach, reaches),
         ("reason", &expect.reason, reasons),
         ("source", &expect.source, sources),
     ];
     let mut unknown = Vec::new();
-    for (key, value, known) in written {
+    for (key, value, known) in values {
         if let Some(value) = value.as_ref().map(Marked::value)
             && !known.contains(&value.as_str())
         {

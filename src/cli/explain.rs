@@ -52,9 +52,9 @@ impl Explain {
     pub fn run(self) -> Exit {
         let (_, world) = self.config.load()?;
         let from = self.from.as_deref().unwrap_or(DEFAULT_CLIENT);
-        let vantage = vantage(&world, from, self.view.as_deref()).map_err(|message| {
+        let vantage = vantage(&world, from, self.view.as_deref()).map_err(|error| {
             out::report_error(format_args!(
-                "{message}; set `--from` to a location or an IP address, and `--view`, if necessary, to a resolver"
+                "{error}; set `--from` to a location or an IP address, and `--view`, if necessary, to a resolver"
             ));
             ExitCode::Config
         })?;
@@ -71,7 +71,7 @@ impl Explain {
                 }
                 Some(described) => out::print_line(ExplanationText(&described))?,
                 None => out::print_line(format_args!(
-                    "{question}: no reply: the DNS support of the VPC is disabled"
+                    "{question}: no reply: DNS support is disabled for the VPC"
                 ))?,
             }
         }
@@ -88,16 +88,16 @@ impl Explain {
         Ok(ExitCode::Success)
     }
 
-    /// A single document is pretty-printed; several are printed on one line each.
+    /// A single document is pretty-printed; with `--names`, each document is printed on one line.
     fn pretty(&self, value: &impl std::fmt::Display) -> String {
         if self.names.is_some() { format!("{value}") } else { format!("{value:#}") }
     }
 
     fn all_names(&self) -> Result<Vec<Name>, ExitCode> {
         let Some(file) = &self.names else { return Ok(self.name.clone().into_iter().collect()) };
-        read_names(file).map_err(|message| {
-            out::report_error(&message);
-            match message {
+        read_names(file).map_err(|error| {
+            out::report_error(&error);
+            match error {
                 NamesError::Unreadable(..) => ExitCode::Filesystem,
                 NamesError::Invalid(..) => ExitCode::Config,
             }

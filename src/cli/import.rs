@@ -9,7 +9,7 @@ use crate::import::{self as importer, ImportOptions, Imported, is_region};
 use crate::serve::tls;
 use crate::world::compile::compile;
 
-/// Convert documents of other tools to a configuration
+/// Convert the output of other tools to a configuration
 #[derive(Debug, clap::Args)]
 pub struct Import {
     #[command(subcommand)]

@@ -27,7 +27,7 @@ use crate::serve::tls;
 use crate::world::World;
 use crate::world::compile::compile;
 
-/// VPC resolver that annotates every answer with the egress path it implies
+/// VPC resolver that annotates every answer with the egress path of its traffic
 #[derive(Debug, Parser)]
 #[command(name = "plustwo", version, max_term_width = 100)]
 pub struct Cli {
@@ -53,7 +53,7 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Reload the configuration of a running daemon and report the result
     Reload(reload::Reload),
-    /// Convert documents of other tools to a configuration
+    /// Convert the output of other tools to a configuration
     Import(import::Import),
 }
 
@@ -63,18 +63,18 @@ type Exit = Result<ExitCode, ExitCode>;
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
-        let ended = match self.command {
-            Command::Serve(verb) => verb.run(),
-            Command::Check(verb) => verb.run(),
-            Command::Explain(verb) => verb.run(),
-            Command::Audit(verb) => verb.run(),
-            Command::Diff(verb) => verb.run(),
-            Command::Schema(verb) => verb.run(),
-            Command::Healthcheck(verb) => verb.run(),
-            Command::Reload(verb) => verb.run(),
-            Command::Import(verb) => verb.run(),
+        let result = match self.command {
+            Command::Serve(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Audit(command) => command.run(),
+            Command::Diff(command) => command.run(),
+            Command::Schema(command) => command.run(),
+            Command::Healthcheck(command) => command.run(),
+            Command::Reload(command) => command.run(),
+            Command::Import(command) => command.run(),
         };
-        ended.unwrap_or_else(|code| code)
+        result.unwrap_or_else(|code| code)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Standard output and standard error: the only place that prints.
+//! Standard output and standard error: the only module that prints.
 //!
 //! On a terminal, lines longer than its width are wrapped at spaces, with a hanging indent. Output to a pipe
 //! or a file is never wrapped.
@@ -17,7 +17,7 @@ use super::ExitCode;
 /// Text is wrapped to at least this width, in columns; a narrower terminal breaks longer lines itself.
 const MIN_WIDTH: usize = 80;
 
-/// Maximum width of a first column that continuation lines are indented by, in columns.
+/// Maximum width of a first column that is preserved in a wrapped line, in columns.
 const MAX_LABEL: usize = 24;
 
 /// Prints to standard output and flushes it. On a terminal, long lines are wrapped.
@@ -70,7 +70,7 @@ pub fn report(text: impl Display) -> Result<(), ExitCode> {
     written.map_err(|_| ExitCode::Filesystem)
 }
 
-/// Prints a line to standard error. If that fails, only the exit status remains.
+/// Prints a line to standard error. A failure is ignored: the exit status is sufficient.
 pub fn print_error_line(text: impl Display) {
     _ = report(format_args!("{text}\n"));
 }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_of_a_wide_table_are_closed_up() {
+    fn gaps_between_columns_of_a_wide_table_are_collapsed() {
         let row = "  public   a.example         public      nat-gateway via nat-1     ok";
         assert_eq!(wrap(row, 44), "  public   a.example  public  nat-gateway\n           via nat-1  ok");
     }

@@ -20,8 +20,8 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Status 0: the configuration is in use; 1: it was rejected, and the previous one remains; 2: the daemon
-    /// is not reachable.
+    /// Status 0: the configuration is in use; 1: it was rejected, and the previous one stays in use; 2: the
+    /// daemon is not reachable.
     pub fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
         let response = http::request(self.admin, "POST", "/v1/reload", accept, TIMEOUT)
@@ -31,7 +31,7 @@ impl Reload {
                 out::print_line(response.body.trim_end())?;
                 Ok(ExitCode::Success)
             }
-            // JSON output is printed to standard output.
+            // JSON goes to standard output even for an error, because programs read it there.
             422 if self.json => {
                 out::print_line(response.body.trim_end())?;
                 Ok(ExitCode::Differences)

@@ -39,12 +39,12 @@ impl Serve {
             ExitCode::Other
         })?;
         let name = self.config.name().to_owned();
-        let ended = runtime.block_on(async move {
+        let result = runtime.block_on(async move {
             let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited, loader)?;
             // The loaded configuration is as large as the world and is no longer needed.
             drop(loaded);
             if std::io::stdout().is_terminal() {
-                // The daemon serves even if the terminal is gone.
+                // The daemon serves even if the message cannot be printed.
                 _ = out::print(Started::of(&name, &daemon));
             }
             for (listener, address) in daemon.addresses() {
@@ -55,7 +55,7 @@ impl Serve {
             }
             daemon.run_until_signalled().await
         });
-        if matches!(ended.map_err(|error| report_start_error(&error))?, ExitReason::Immediate) {
+        if matches!(result.map_err(|error| report_start_error(&error))?, ExitReason::Immediate) {
             runtime.shutdown_background();
         }
         Ok(ExitCode::Success)
@@ -63,14 +63,14 @@ impl Serve {
 }
 
 /// Log filter for the file watch library, which logs removed directories although the watch handles them.
-const QUIET: &str = "notify=error";
+const FILE_WATCH_FILTER: &str = "notify=error";
 
 /// Logs to standard error, filtered by RUST_LOG.
 fn start_logging(json: bool) {
     let filter_text = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
     // The user's filter is last, so that it overrides directives for the same crate.
-    let filter = EnvFilter::try_new(format!("{QUIET},{LOG_FILTER},{filter_text}"))
-        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{LOG_FILTER},info")));
+    let filter = EnvFilter::try_new(format!("{FILE_WATCH_FILTER},{LOG_FILTER},{filter_text}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{FILE_WATCH_FILTER},{LOG_FILTER},info")));
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json {

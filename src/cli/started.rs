@@ -144,13 +144,13 @@ impl Started {
                 continue;
             }
             if let Some(address) = source.hosts().next() {
-                let what = match world.places[place].kind {
-                    PlaceKind::Subnet(_) => "as a client of",
+                let preposition = match world.places[place].kind {
+                    PlaceKind::Subnet(_) => "as a client in",
                     PlaceKind::Site(_) | PlaceKind::Outside => "from",
                 };
                 writeln!(
                     f,
-                    "    dig -b {address} @{server}{port} {name}   {DIM}# {what} {place_name}{DIM:#}"
+                    "    dig -b {address} @{server}{port} {name}   {DIM}# {preposition} {place_name}{DIM:#}"
                 )?;
             }
             described.push(place_name);

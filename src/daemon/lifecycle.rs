@@ -102,12 +102,13 @@ impl Daemon {
         let mut listeners = self.listeners.run(&self.engine, &open, || stop_signal(stopped.clone()));
         let reloader = tokio::spawn(self.reloader.run());
         let (close_admin, admin_closed) = watch::channel(false);
+        // The sockets of the listeners are bound, so the first request to the admin listener finds it ready.
+        ready.store(true, Ordering::Release);
         let admin = tokio::spawn(self.admin.serve(self.admin_listener, stop_signal(admin_closed)));
         let watchdog = systemd::watchdog_interval().map(|interval| {
             let (engine, workers) = (self.engine.clone(), self.workers.clone());
             tokio::spawn(feed_watchdog(interval, engine, workers, open, stopped.clone()))
         });
-        ready.store(true, Ordering::Release);
         let _ = opened.send(());
         stop_signal(stopped).await;
         ready.store(false, Ordering::Release);

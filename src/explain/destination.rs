@@ -23,7 +23,7 @@ pub enum Destination {
     Site(Arc<str>),
     /// An address of AWS.
     Service {
-        /// The service according to ip-ranges.json, such as `S3`; `AMAZON` is unspecific.
+        /// The service according to ip-ranges.json, such as `S3`; `AMAZON` if no specific service is listed.
         service: Arc<str>,
         /// The region according to ip-ranges.json.
         region: Option<Arc<str>>,

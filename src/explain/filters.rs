@@ -63,7 +63,7 @@ impl FilterLine {
 }
 
 impl AccessDecision {
-    /// Its name.
+    /// Its value in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "admitted",

@@ -61,7 +61,7 @@ pub struct Explanation {
     pub suggestions: Vec<SuggestionLine>,
     /// The extended error of the answer.
     pub ede: Option<Ede>,
-    /// Notes that neither claims nor paths contain.
+    /// Further notes, which concern neither a claim nor a path.
     pub notes: Vec<String>,
 }
 
@@ -179,19 +179,19 @@ impl Explanation {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, context, &mut recorder)?;
         let is_random = outcome.cacheability == Cacheability::Never && !recorder.routing.is_empty();
-        let mut described = Self::of_outcome(world, vantage, question, &outcome, recorder);
+        let mut explanation = Self::of_outcome(world, vantage, question, &outcome, recorder);
         if is_random {
-            described
+            explanation
                 .notes
                 .push("Selected at random: another query may receive a different answer.".to_owned());
         }
         if uses_sealed_internet(world, &outcome) {
-            described.notes.push(
+            explanation.notes.push(
                 "Nothing was sent: the sealed internet was used instead of the servers that would be queried."
                     .to_owned(),
             );
         }
-        Some(described)
+        Some(explanation)
     }
 
     /// Explains an answer that is already known.
@@ -223,7 +223,7 @@ impl Explanation {
             Some(Claim::SystemRule(_)) => Source::SystemRule,
             _ => Source::Public,
         };
-        let nothing = Outcome::without_paths(Answer::empty(Rcode::NOERROR), source);
+        let empty = Outcome::without_paths(Answer::empty(Rcode::NOERROR), source);
         let note = format!(
             "The servers of {upstream} were not queried: too many explanations were requested within a second."
         );
@@ -231,7 +231,7 @@ impl Explanation {
             rcode: None,
             suggestions: Vec::new(),
             notes: vec![note],
-            ..Self::of_outcome(world, vantage, question, &nothing, considered)
+            ..Self::of_outcome(world, vantage, question, &empty, considered)
         }
     }
 
@@ -383,12 +383,12 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         Claim::GeneratedName(domain) => (
             "generated-name",
             world.internal_domains[domain].zone.apex().to_string().into(),
-            "the resolver of a VPC with DNS host names answers generated names of its region and loopback names",
+            "the resolver of a VPC with DNS host names answers queries for generated names of its region and for loopback names",
         ),
         Claim::Reverse(domain) => (
             "reverse",
             world.internal_domains[domain].zone.apex().to_string().into(),
-            "the resolver of a VPC with DNS host names answers reverse zones of private addresses",
+            "the resolver of a VPC with DNS host names answers queries in the reverse zones of private addresses",
         ),
         Claim::PublicHostName(domain) => (
             "public-host-name",

@@ -1,4 +1,4 @@
-//! Notes about an answer that neither its claims nor its paths contain.
+//! Further notes about an answer, which concern neither a claim nor a path.
 
 use crate::dns::Question;
 use crate::resolve::{ConsideredClaim, EgressPath, Outcome};
@@ -13,7 +13,7 @@ pub fn of(
     outcome: &Outcome,
 ) -> Vec<String> {
     let paths = outcome.paths.iter().map(|one| &*one.path);
-    chosen_by_gateway_endpoint(world, vantage, question)
+    gateway_endpoint_record_types(world, vantage, question)
         .into_iter()
         .chain(
             claims
@@ -44,7 +44,7 @@ pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath
 }
 
 /// A note about a gateway endpoint that determines the record types of a regional S3 name.
-fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Question) -> Option<String> {
+fn gateway_endpoint_record_types(world: &World, vantage: Vantage, question: &Question) -> Option<String> {
     let (families, _) = world.chosen_by_gateway_endpoint(vantage.view, &question.qname)?;
     let vpc = &world.vpcs[world.views[vantage.view].vpc()?];
     let of_s3 = |id: &&crate::world::Index<_>| {

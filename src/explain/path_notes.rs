@@ -17,7 +17,7 @@ fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
     match reason {
         Reason::NoRoute => no_route(world, path),
         Reason::BlackholeRoute => transit_blackhole(world, path),
-        Reason::EndpointNotAssociatedWithTable => behind_translation(world, address, path),
+        Reason::EndpointNotAssociatedWithTable => translated_by_nat(world, address, path),
         Reason::NoReturnRoute => Some(no_return_route(world, path)),
         Reason::NatSubnetHasNoInternetRoute => Some(behind_nat(world, address, last_nat(world, path)?)),
         Reason::NoPublicAddress => no_public_address(world, address, path),
@@ -43,8 +43,8 @@ fn no_route(world: &World, path: &EgressPath) -> Option<String> {
     Some(format!("{} does not contain this address and has no internet uplink.", site.id))
 }
 
-/// A blackhole in a transit gateway's route table may be intended ("Create a static route", Amazon VPC
-/// Transit Gateways).
+/// A blackhole route in a transit gateway's route table may be intentional ("Create a static route", Amazon
+/// VPC Transit Gateways).
 fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
     let last = path.next_routes.last()?;
     let RouteTableRef::TransitGateway(..) = last.table else { return None };
@@ -56,7 +56,7 @@ fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
 }
 
 /// Traffic translated by a NAT gateway follows its route table, not the client's.
-fn behind_translation(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
+fn translated_by_nat(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
     let nat = &world.nat_gateways[path.translated_by?];
     let embedded = IpAddr::V4(net::nat64_to_ipv4(address)?);
     let of_vpc = world.vpcs[nat.vpc].endpoints.iter().map(|index| &world.endpoints[*index]);
@@ -124,7 +124,7 @@ fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Optio
     let gateway = &path.hops.last()?.id;
     passes_transit_gateway(world, path).then(|| match address {
         IpAddr::V4(_) => format!(
-            "{gateway} carries only traffic of its own VPC: send traffic of other networks through a NAT gateway."
+            "{gateway} forwards only traffic of its own VPC: route traffic of other networks through a NAT gateway."
         ),
         IpAddr::V6(_) => format!(
             "{gateway} carries only traffic of its own VPC: add a route for IPv6 to the internet in the client's VPC."
@@ -290,7 +290,7 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
             "tgw-rtb-2 of tgw-2 drops traffic to 10.4.2.0/24: the route is a blackhole, configured as such or because its \
              attachment was deleted."
         );
-        // An internet gateway would not help a private NAT gateway.
+        // A route to an internet gateway does not help for a private NAT gateway.
         assert_eq!(
             described("subnet-a", "172.17.1.1"),
             "rtb-firewall, the route table of nat-private, has no route to this address."

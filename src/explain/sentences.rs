@@ -1,4 +1,4 @@
-//! Suggestions in sentences: what to change for each reason, and which objects could be added.
+//! Suggestions as sentences: what to change for each reason, and which objects could be added.
 
 use std::net::IpAddr;
 
@@ -90,18 +90,18 @@ fn sentence(
     world: &World,
     vantage: Vantage,
     reason: Reason,
-    located: Option<(IpAddr, &EgressPath)>,
+    address_path: Option<(IpAddr, &EgressPath)>,
 ) -> String {
     if let Some(described) =
-        located.and_then(|(address, path)| path_notes::specific(world, reason, address, path))
+        address_path.and_then(|(address, path)| path_notes::specific(world, reason, address, path))
     {
         return described;
     }
-    let path = located.map(|(_, path)| path);
+    let path = address_path.map(|(_, path)| path);
     let endpoint = path.and_then(|path| path.endpoint).map(|(index, _)| &world.endpoints[index]);
     let endpoint_id = endpoint.map_or("the endpoint", |endpoint| &*endpoint.id);
     let table = table_of(world, vantage);
-    let gateways = || gateways_of(world, vantage, located);
+    let gateways = || gateways_of(world, vantage, address_path);
     match reason {
         Reason::EndpointNotAssociatedWithTable => {
             format!("Associate the gateway endpoint ({}) with {table}, at no charge.", gateways())
@@ -127,16 +127,16 @@ fn sentence(
             }
         },
         Reason::EndpointAvailableNotUsed => {
-            not_used(world, vantage, located).unwrap_or_else(|| plain(reason).to_owned())
+            not_used(world, vantage, address_path).unwrap_or_else(|| plain(reason).to_owned())
         }
         _ => plain(reason).to_owned(),
     }
 }
 
 /// Why an endpoint is not used, if a specific cause is known.
-fn not_used(world: &World, vantage: Vantage, located: Option<(IpAddr, &EgressPath)>) -> Option<String> {
-    let (address, path) = located?;
-    let gateways = gateways_of(world, vantage, located);
+fn not_used(world: &World, vantage: Vantage, address_path: Option<(IpAddr, &EgressPath)>) -> Option<String> {
+    let (address, path) = address_path?;
+    let gateways = gateways_of(world, vantage, address_path);
     if nat64_to_ipv4(address).is_some() && !gateways.is_empty() {
         return Some(format!(
             "IPv4 traffic to this address uses {gateways}, but traffic to the synthesised IPv6 address does not: let clients use \
@@ -214,7 +214,7 @@ fn plain(reason: Reason) -> &'static str {
             "A gateway endpoint serves only its own region; this address belongs to another one."
         }
         Reason::CrossAz => {
-            "Every interface in this answer is in another Availability Zone than the client: traffic crosses zones and depends \
+            "Every interface in this answer is in a different Availability Zone from the client: traffic crosses zones and depends \
              on the other zone."
         }
         Reason::Dns64Synthesised => "The AAAA record was synthesised from an A record (DNS64).",
@@ -284,7 +284,7 @@ fn bypasses_gateway(world: &World, vantage: Vantage, address: IpAddr, path: &Egr
         && endpoints.any(|index| world.endpoints[*index].covers(address) && table.has_route_to(*index))
 }
 
-/// The filter of a path that denies traffic.
+/// The suggestion for a path on which a filter denies traffic.
 fn denied(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>) -> String {
     let port = endpoint.map_or(HTTPS, |endpoint| endpoint.port);
     let filters = path.map_or(&[][..], |path| &path.filters);

@@ -67,7 +67,7 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
     if bypassing().next().is_none() {
         return suggestions;
     }
-    // A gateway endpoint is of no use outside its VPC.
+    // A gateway endpoint cannot be used from outside its VPC.
     let inside = bypassing().filter(|_| is_inside);
     let listed: Vec<_> = inside.filter_map(|one| gateway_service(world, number, one)).collect();
     for (vpc, service) in &listed {
@@ -86,11 +86,11 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
             suggestions.extend(interface_endpoint(world, number, vpc, &host));
         }
     }
-    let mut once: Vec<Suggestion> = Vec::new();
+    let mut seen: Vec<Suggestion> = Vec::new();
     suggestions.retain(|one| {
-        let is_new = !once.contains(one);
+        let is_new = !seen.contains(one);
         if is_new {
-            once.push(one.clone());
+            seen.push(one.clone());
         }
         is_new
     });
@@ -104,13 +104,13 @@ pub fn bypasses_endpoints(world: &World, vantage: Vantage, one: &AddressPath) ->
     let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_address_of_family(one.address);
     let class = one.path.class;
     is_sent
-        && is_globally_routed(actual(one.address))
+        && is_globally_routed(untranslated(one.address))
         && !class.is_endpoint_interface()
         && class != Class::GatewayEndpoint
 }
 
 /// The actual destination of an address: the IPv4 address embedded in a NAT64 address.
-fn actual(address: IpAddr) -> IpAddr {
+fn untranslated(address: IpAddr) -> IpAddr {
     nat64_to_ipv4(address).map_or(address, IpAddr::V4)
 }
 
@@ -122,7 +122,7 @@ fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> 
         Some(_) => world.nat_gateways[one.path.translated_by?].vpc,
     };
     let vpc = &world.vpcs[number];
-    let address = actual(one.address);
+    let address = untranslated(one.address);
     let facts = world.public.facts;
     let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
     let of_gateways =
@@ -190,25 +190,25 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
     let is_queried = |rtype: RecordType| {
         [rtype, RecordType::ANY].contains(&question.qtype) || (synthesises_aaaa && rtype == RecordType::A)
     };
-    let own = |index| {
+    let is_visible = |index| {
         world
             .claims
             .covering(view, &question.qname)
             .any(|(_, scoped)| scoped.claim == Claim::HostedZone(index))
     };
-    let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
+    let candidates = world.hosted_zones.indexed().filter(|(index, hosted)| {
         let is_in_zone = question.qname.labels_below(hosted.zone.apex()).is_some();
         // A zone that has the name without such records would hide those of public DNS.
-        let has = || match hosted.zone.find(&question.qname) {
+        let has_records = || match hosted.zone.find(&question.qname) {
             ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => {
                 node.types().any(|rtype| is_queried(rtype) || rtype == RecordType::CNAME)
             }
             ZoneLookup::Nothing => false,
         };
-        is_in_zone && !own(*index) && has()
+        is_in_zone && !is_visible(*index) && has_records()
     });
-    let deepest = having.max_by_key(|(_, hosted)| hosted.zone.apex().as_wire().len());
-    let suggestion = deepest
+    let most_specific = candidates.max_by_key(|(_, hosted)| hosted.zone.apex().as_wire().len());
+    let suggestion = most_specific
         .map(|(_, hosted)| Suggestion { kind: SuggestionKind::ZoneNotAssociated, id: hosted.id.to_string() });
     suggestion.into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! How explanations describe the selection of a record set, as text and as JSON.
+//! Tests of explanations: the selected record set in text and JSON, and suggested zones.
 
 use std::path::Path;
 

@@ -97,7 +97,7 @@ fn claims(f: &mut fmt::Formatter<'_>, it: &Explanation) -> fmt::Result {
     Ok(())
 }
 
-/// Why public DNS answers.
+/// The reason shown if no claim answered.
 const NO_CLAIM: &str =
     "no resolver rule, private hosted zone or endpoint matches this name; resolved via public DNS";
 
@@ -106,7 +106,8 @@ fn describe(claim: &ClaimLine) -> String {
     format!("{} {} ({}){through}", claim.kind, claim.id, claim.suffix)
 }
 
-/// The records of the answer. Consecutive addresses with the same path summary and the same hops share one list of hops.
+/// The records of the answer. Consecutive addresses with the same path summary and the same hops share one
+/// list of hops.
 fn answers(f: &mut fmt::Formatter<'_>, answers: &[AnswerLine]) -> fmt::Result {
     let width =
         answers.iter().filter(|it| it.path.is_some()).map(|it| it.data.len()).max().unwrap_or(0).min(40);
@@ -145,7 +146,7 @@ fn suggestions(f: &mut fmt::Formatter<'_>, suggestions: &[SuggestionLine]) -> fm
     Ok(())
 }
 
-/// The TTL of a record, unless it counts down.
+/// The TTL of a record; empty if it counts down.
 struct Ttl<'a>(&'a AnswerLine);
 
 impl Display for Ttl<'_> {
@@ -206,7 +207,8 @@ impl Display for Hops<'_> {
     }
 }
 
-/// The results of filters. Rules that allow all traffic are listed together, because they never explain a result.
+/// The results of filters. Rules that allow all traffic are listed together, because they never explain a
+/// result.
 fn filters(f: &mut fmt::Formatter<'_>, filters: &[FilterLine]) -> fmt::Result {
     let (open, others): (Vec<_>, Vec<_>) = filters.iter().partition(|filter| filter.allows_all);
     if !open.is_empty() {

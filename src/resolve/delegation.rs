@@ -32,9 +32,9 @@ const PORT: u16 = 53;
 pub struct Referral {
     /// The apex of the delegated zone.
     pub cut: Name,
-    /// Its name servers that a DELEGATE rule matches. All are queried through the rule of the first one.
+    /// Its name servers that match the DELEGATE rule of the first matching one.
     pub servers: Vec<Name>,
-    /// That rule.
+    /// The DELEGATE rule through which they are queried.
     pub rule: Index<Rule>,
     /// Addresses from glue records.
     pub glue: Vec<IpAddr>,
@@ -100,7 +100,7 @@ pub fn of_answer(
     referral(world, vpc?, servers, glue)
 }
 
-/// The answer of a zone's server for a delegated name: the NS records, and the addresses that it has for them
+/// The referral that a zone's server returns for a delegated name: the NS records and their glue
 /// (RFC 1034 section 4.3.2).
 pub fn refer(zone: &Zone, servers: &RrSet) -> Answer {
     let mut answer = Answer::empty(Rcode::NOERROR);
@@ -122,7 +122,7 @@ pub fn no_rule_matches(servers: &RrSet) -> Reply {
         names.join(", ")
     );
     let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, text));
-    Reply::of(answer, Source::PrivateHostedZone)
+    Reply::new(answer, Source::PrivateHostedZone)
 }
 
 /// The servers at these addresses, queried from the outbound endpoint of a rule. `None` if there is no
@@ -144,7 +144,7 @@ pub struct Delegation {
     referral: Referral,
     /// Number of delegations followed so far.
     depth: usize,
-    /// Number of lookups: two for each server, for its IPv4 and IPv6 addresses.
+    /// Number of lookups started: two for each server, one each for A and AAAA.
     lookup_count: usize,
     /// The lookup of a server's address.
     pending_lookup: Option<Box<Resolution>>,
@@ -153,7 +153,7 @@ pub struct Delegation {
 }
 
 impl Delegation {
-    /// Starts with a referral at a depth.
+    /// A delegation from a referral, at a nesting depth.
     pub fn new(referral: Referral, depth: usize) -> Self {
         Self { referral, depth, lookup_count: 0, pending_lookup: None, target: None }
     }
@@ -168,7 +168,7 @@ impl Delegation {
         name.is_at_or_below(&self.referral.cut)
     }
 
-    /// The lookup that waits for an answer.
+    /// The pending address lookup.
     pub fn lookup(&mut self) -> Option<&mut Resolution> {
         self.pending_lookup.as_deref_mut()
     }
@@ -183,10 +183,10 @@ impl Delegation {
     ) -> Next {
         let mut addresses = self.referral.glue.clone();
         while self.target.is_none() {
-            if let Some(mut looking) = self.pending_lookup.take() {
-                match looking.step(world, trace) {
+            if let Some(mut address_lookup) = self.pending_lookup.take() {
+                match address_lookup.step(world, trace) {
                     Step::Forward(target, question) => {
-                        self.pending_lookup = Some(looking);
+                        self.pending_lookup = Some(address_lookup);
                         return Next::Pending(Step::Forward(target, question));
                     }
                     Step::Done(found) => {
@@ -227,6 +227,6 @@ impl Delegation {
         let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
         let text = format!("{cut} is delegated to {}, whose addresses are unknown", names.join(", "));
         let ede = Ede::new(Ede::NO_REACHABLE_AUTHORITY, text);
-        Reply::of(Answer::empty(Rcode::SERVFAIL).with_ede(ede), Source::ForwardRule)
+        Reply::new(Answer::empty(Rcode::SERVFAIL).with_ede(ede), Source::ForwardRule)
     }
 }

@@ -5,11 +5,11 @@ use crate::dns::{Answer, Name, Rcode, Rdata, RecordType, RrSet};
 /// The result of applying a DNAME to a name.
 #[derive(Debug)]
 pub enum DnameResult {
-    /// These records: the DNAME and the synthesised CNAME.
+    /// The DNAME and the synthesised CNAME.
     To(Vec<RrSet>),
     /// The name would be too long (RFC 6672 section 2.2).
     TooLong(Box<RrSet>),
-    /// There are several (RFC 6672 section 2.4), so none is used.
+    /// The owner has several DNAME records (RFC 6672 section 2.4), so none is used.
     Ambiguous(String),
 }
 

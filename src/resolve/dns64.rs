@@ -1,4 +1,4 @@
-//! DNS64: AAAA records synthesised from A records in 64:ff9b::/96, for IPv6-only clients (RFC 6147).
+//! DNS64: AAAA records in 64:ff9b::/96, synthesised from A records for IPv6-only clients (RFC 6147).
 //!
 //! AWS also synthesises them from private addresses, which RFC 6052 section 3.1 excludes ("DNS64 and NAT64",
 //! VPC User Guide).
@@ -54,5 +54,5 @@ pub fn reverse(question: &Question, ttl: u32) -> Option<Reply> {
     let embedded: Ipv4Addr = nat64_to_ipv4(address)?;
     let target = Rdata::from_name(&reverse_name(embedded.into()));
     let set = RrSet::new(question.qname.clone(), RecordType::CNAME, ttl, vec![target]);
-    Some(Reply::of(Answer::noerror(vec![set]), Source::Reverse))
+    Some(Reply::new(Answer::noerror(vec![set]), Source::Reverse))
 }

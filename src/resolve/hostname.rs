@@ -21,12 +21,12 @@ pub fn answer(
     if let (Some(vpc), Generated::Hosts(region)) = (vpc, &domain.names)
         && let Some(records) = host_records(world, vpc, region, domain, question)
     {
-        return Reply::of(records, source);
+        return Reply::new(records, source);
     }
     if let (Some(vpc), Generated::Reverse(region, internal)) = (vpc, &domain.names)
         && let Some(answer) = reverse(world, vpc, domain, (region, internal), question)
     {
-        return Reply::of(answer, source);
+        return Reply::new(answer, source);
     }
     zone::answer(&domain.zone, question, source)
 }

@@ -11,7 +11,7 @@
 //!                     egress::path ──► longest prefix match for each address
 //! ```
 //!
-//! Nothing here awaits, reads a clock, logs or counts. The time is an argument.
+//! Nothing here awaits, reads a clock, logs or updates metrics. The time is an argument.
 
 mod clock;
 mod delegation;
@@ -48,8 +48,8 @@ use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
 /// Inputs of a decision besides the world: the current time and a random number.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryContext {
-    /// The time in seconds by any clock, by which the TTLs of forwarded answers count down. The daemon uses a
-    /// monotonic clock.
+    /// The current time in seconds, from any clock; TTLs of forwarded answers count down by it. The daemon
+    /// uses a monotonic clock.
     pub now: u64,
     /// A random number for the selection of weighted records.
     pub random: u64,
@@ -65,9 +65,9 @@ impl QueryContext {
 /// How to answer a question.
 #[derive(Debug)]
 pub enum Decision {
-    /// With this reply.
+    /// Send this reply.
     Reply(Reply),
-    /// By forwarding it.
+    /// Forward the question.
     Forward {
         /// The upstream to forward to.
         target: ForwardTarget,
@@ -76,7 +76,7 @@ pub enum Decision {
     },
     /// By following a delegation: the name servers of the delegated zone that contains the name answer.
     Refer(Box<Referral>),
-    /// Not at all: DNS support of the VPC is disabled.
+    /// Send no reply: DNS support is disabled for the VPC.
     NoReply,
 }
 
@@ -107,25 +107,25 @@ impl ForwardTarget {
 pub struct Reply {
     /// The records.
     pub answer: Answer,
-    /// What answered.
+    /// The source of the answer.
     pub source: Source,
-    /// Type and target of an alias record: the answer is to have the target's records of that type.
+    /// Type and target of an alias record: the answer must contain the target's records of that type.
     pub alias: Option<(RecordType, Name)>,
-    /// Whether the same decision would be made again.
+    /// How long the reply may be cached.
     pub cacheability: Cacheability,
 }
 
 impl Reply {
-    /// A reply that needs no further resolution and is valid for the generation of its world.
-    pub fn of(answer: Answer, source: Source) -> Self {
+    /// A reply that is not an alias and is cacheable for the generation of its world.
+    pub fn new(answer: Answer, source: Source) -> Self {
         Self { answer, source, alias: None, cacheability: Cacheability::Generation }
     }
 }
 
 /// Decides how to answer one question in one view.
 ///
-/// Rules, hosted zones, endpoint private DNS and generated names are all claims; the most specific one
-/// answers, whatever its kind. A name without a claim is public.
+/// Rules, hosted zones, endpoint private DNS and generated names are all claims; the most specific claim
+/// answers, regardless of its kind. A name without a claim is resolved via public DNS.
 pub fn decide(
     world: &World,
     view: ViewId,
@@ -155,9 +155,9 @@ pub fn decide(
             match delegation::cut(zone, question) {
                 Some(servers) => match vpc.and_then(|vpc| delegation::of_zone(world, vpc, zone, servers)) {
                     Some(referral) => return Decision::Refer(Box::new(referral)),
-                    // The NS records are at the delegation point itself.
+                    // An NS query for the delegation point itself is answered with its NS records.
                     None if question.qtype == RecordType::NS && question.qname == servers.owner => {
-                        Reply::of(Answer::noerror(vec![servers.clone()]), Source::PrivateHostedZone)
+                        Reply::new(Answer::noerror(vec![servers.clone()]), Source::PrivateHostedZone)
                     }
                     None => delegation::no_rule_matches(servers),
                 },
@@ -250,5 +250,5 @@ fn dns_support_off(world: &World) -> Decision {
         DnsSupportOff::Servfail => Rcode::SERVFAIL,
     };
     let ede = Ede::new(Ede::OTHER, "DNS support is disabled for this VPC (enableDnsSupport)");
-    Decision::Reply(Reply::of(Answer::empty(rcode).with_ede(ede), Source::Refused))
+    Decision::Reply(Reply::new(Answer::empty(rcode).with_ede(ede), Source::Refused))
 }

@@ -25,14 +25,14 @@ pub struct EgressPath {
     pub next_routes: Vec<NextRoute>,
     /// Whether traffic would arrive.
     pub reach: Reach,
-    /// Why, or which object would have to be changed.
+    /// The reasons for the reach, and possible changes.
     pub reasons: Vec<Reason>,
     /// The route table that drops the traffic or the return traffic, if one does.
     pub dropped_at: Option<DroppedAt>,
     /// Where the path ends.
     pub end: PathEnd,
-    /// Results of the security groups and network ACLs on the path, in order. Empty if none is configured or
-    /// if the path is dead.
+    /// Results of the security groups and network ACLs on the path, in order. Empty if none is configured, or
+    /// if reach was not `ok` before they were evaluated.
     pub filters: Vec<FilterResult>,
     /// The endpoint at the end of the path, and the index of its network interface, if it has one.
     pub endpoint: Option<(Index<Endpoint>, Option<usize>)>,
@@ -139,7 +139,7 @@ pub struct DroppedAt {
     pub table: RouteTableRef,
     /// The matched prefix, whose target does not continue the path. `None` if there is no route.
     pub destination: Option<IpNet>,
-    /// What drops return traffic there. `None` if it reaches another destination.
+    /// Why return traffic is dropped there. `None` if it is delivered to a destination other than the sender.
     pub reason: Option<Reason>,
 }
 
@@ -250,7 +250,7 @@ string_enum! {
 }
 
 string_enum! {
-    /// Why a path is as it is. Stable codes, each with an example in the manual.
+    /// A reason for the properties of a path. Stable codes, each with an example in the manual.
     Reason {
         /// The VPC has an interface endpoint for this service with private DNS disabled.
         PrivateDnsDisabled = "PRIVATE_DNS_DISABLED",
@@ -320,7 +320,7 @@ string_enum! {
 
 impl EgressPath {
     /// A path without hops.
-    pub fn of(class: Class, reach: Reach) -> Self {
+    pub fn new(class: Class, reach: Reach) -> Self {
         Self {
             class,
             via: Vec::new(),

@@ -1,4 +1,4 @@
-//! Public DNS as known to the world: endpoint-specific names, EC2 names, configured records, AWS's names.
+//! Public DNS data of the world: endpoint-specific names, EC2 names, configured records, AWS service names.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,7 +18,7 @@ const EC2_OUTSIDE_TTL_S: u32 = 604_800;
 pub fn answer(world: &World, view: ViewId, question: &Question, now_s: u64) -> Option<Reply> {
     let public = &world.public;
     if question.qname.is_root() && world.internet.is_some() {
-        // The SOA record of the overlay would be that of the root, which belongs to the internet.
+        // The overlay's apex is the root, but SOA queries for the root must be forwarded to the internet.
         return None;
     }
     if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
@@ -27,7 +27,7 @@ pub fn answer(world: &World, view: ViewId, question: &Question, now_s: u64) -> O
     if let Some(node) = api_alias(world, question) {
         return Some(at_node(&public.overlay, node, question, Source::Public));
     }
-    if let Some(reply) = by_gateway_endpoint(world, view, question) {
+    if let Some(reply) = gateway_endpoint_answer(world, view, question) {
         return Some(reply);
     }
     if let Some(host) = public.instances.get(&question.qname) {
@@ -45,7 +45,7 @@ pub fn answer(world: &World, view: ViewId, question: &Question, now_s: u64) -> O
     if world.internet.is_some() {
         return special_use::unclaimed(world, question);
     }
-    Some(Reply::of(sealed(world, question, now_s), Source::Public))
+    Some(Reply::new(sealed(world, question, now_s), Source::Public))
 }
 
 /// The answer of the sealed internet: configured records and AWS's public names.
@@ -69,7 +69,7 @@ pub fn sealed(world: &World, question: &Question, now_s: u64) -> Answer {
     reply.answer
 }
 
-/// Sets the TTLs of an answer to those of a cache that inserted it some time ago.
+/// Sets the TTLs of an answer as if it came from a cache into which it was inserted some time ago.
 ///
 /// There is no actual cache: the age is the current time modulo the TTL, shifted for each name so that
 /// records do not all expire together.
@@ -107,7 +107,7 @@ fn api_alias<'w>(world: &'w World, question: &Question) -> Option<&'w Node> {
 /// The records of a regional S3 name in a VPC whose gateway endpoint sets a DNS record IP type. Types that it
 /// excludes are NODATA. AAAA records are those of the dual-stack name, because the regional name has none in
 /// public DNS.
-fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+fn gateway_endpoint_answer(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
     let (families, sibling) = world.chosen_by_gateway_endpoint(view, &question.qname)?;
     let alias = match question.qtype {
         RecordType::A if !families.v4 => None,
@@ -115,7 +115,7 @@ fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Opti
         RecordType::AAAA => Some((RecordType::AAAA, sibling)),
         _ => return None,
     };
-    Some(Reply { alias, ..Reply::of(Answer::no_data(world.public.soa.clone()), Source::Public) })
+    Some(Reply { alias, ..Reply::new(Answer::no_data(world.public.soa.clone()), Source::Public) })
 }
 
 /// Whether an instance's public name resolves to its private address: it does within its VPC, and in VPCs
@@ -153,17 +153,17 @@ pub fn host(name: &Name) -> String {
 }
 
 fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<IpAddr>; 2]) -> Reply {
-    let fitting = addresses.into_iter().flatten().find_map(|address| {
+    let matching = addresses.into_iter().flatten().find_map(|address| {
         let (rtype, rdata) = Rdata::for_address(address);
         (question.qtype == rtype || question.qtype == RecordType::ANY).then_some((rtype, rdata))
     });
-    let answer = match fitting {
+    let answer = match matching {
         Some((rtype, rdata)) => {
             Answer::noerror(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
         }
         None => Answer::no_data(world.public.soa.clone()),
     };
-    Reply::of(answer, Source::Public)
+    Reply::new(answer, Source::Public)
 }
 
 fn negative(records: &Zone, exists: bool, question: &Question) -> Reply {
@@ -176,5 +176,5 @@ fn negative(records: &Zone, exists: bool, question: &Question) -> Reply {
         let text = "the internet is sealed: only public names of AWS, generated names and [[public]] records are known";
         Answer::nxdomain(soa).with_ede(Ede { code: Ede::OTHER, text: text.to_owned() })
     };
-    Reply::of(answer, Source::Public)
+    Reply::new(answer, Source::Public)
 }

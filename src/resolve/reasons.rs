@@ -126,7 +126,7 @@ impl<'w> Names<'w> {
         reasons
     }
 
-    /// Why an endpoint with this private DNS name did not answer.
+    /// Why the private DNS of this endpoint did not answer.
     fn unused(&self, endpoint: &Endpoint) -> Option<Reason> {
         match endpoint.private_dns {
             PrivateDns::Off => Some(Reason::PrivateDnsDisabled),

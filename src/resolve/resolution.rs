@@ -1,4 +1,4 @@
-//! Resolution of one question: each CNAME or alias target goes through the whole decision again, up to a
+//! Resolution of one question: [`decide`] is repeated for each CNAME or alias target, up to a
 //! limit.
 
 use std::sync::Arc;
@@ -107,7 +107,7 @@ struct PendingAlias {
 pub(super) enum Next {
     /// Use this reply.
     Reply(Reply),
-    /// Forward it; the answer counts as this source.
+    /// Forward the question and record this source for the answer.
     Forward(ForwardTarget, Source),
     /// The address of a name server must be looked up first.
     Pending(Step),
@@ -118,9 +118,9 @@ pub(super) enum Next {
 /// What a resolution needs next.
 #[derive(Debug)]
 pub enum Step {
-    /// Nothing. The outcome is `None` if no reply is sent.
+    /// The resolution is complete. The outcome is `None` if no reply is sent.
     Done(Option<Box<Outcome>>),
-    /// An upstream's answer to this question, to be passed to [`Resolution::supply_answer`].
+    /// Forward this question and pass the answer to [`Resolution::supply_answer`].
     Forward(ForwardTarget, Question),
 }
 
@@ -221,7 +221,7 @@ impl Resolution {
         }
     }
 
-    /// Enters a delegated zone.
+    /// Continues the resolution in a delegated zone.
     fn refer(&mut self, referral: Referral, trace: &mut impl Trace) {
         trace.delegation(&referral);
         self.referrals += 1;
@@ -259,11 +259,11 @@ impl Resolution {
             Some(DnameResult::To(records)) => here = records,
             Some(DnameResult::TooLong(dname)) => {
                 self.upstream_answer = None;
-                return Some(Reply::of(dname::too_long(*dname), source));
+                return Some(Reply::new(dname::too_long(*dname), source));
             }
             Some(DnameResult::Ambiguous(text)) => {
                 self.upstream_answer = None;
-                return Some(Reply::of(unusable(text), source));
+                return Some(Reply::new(unusable(text), source));
             }
             None => {}
         }
@@ -273,7 +273,7 @@ impl Resolution {
         {
             // The rest concerns the target of the CNAME.
             (answer.answer, *is_remainder) = (rest, true);
-            return Some(Reply::of(Answer::noerror(here), source));
+            return Some(Reply::new(Answer::noerror(here), source));
         }
         if here.is_empty()
             && answer.rcode == Rcode::NOERROR
@@ -286,19 +286,19 @@ impl Resolution {
             let others = rest.first().map(other).unwrap_or_default();
             let text = format!("the answer to {qname} {qtype} contains no record for it, only {others}");
             // The remainder of a chain is looked up by its own name.
-            return is_first.then(|| Reply::of(unusable(text), source));
+            return is_first.then(|| Reply::new(unusable(text), source));
         }
         let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
         // A referral that no DELEGATE rule matches is not an answer.
         if let Some(servers) = authority.iter().find(|set| set.rtype == RecordType::NS && here.is_empty()) {
-            let lame = Reply { source, ..delegation::no_rule_matches(servers) };
+            let failure = Reply { source, ..delegation::no_rule_matches(servers) };
             self.upstream_answer = None;
-            return Some(lame);
+            return Some(failure);
         }
         authority.retain(|set| set.rtype == RecordType::SOA);
         let ede = answer.ede.take();
         self.upstream_answer = None;
-        Some(Reply::of(Answer { answer: here, authority, ede, ..Answer::empty(rcode) }, source))
+        Some(Reply::new(Answer { answer: here, authority, ede, ..Answer::empty(rcode) }, source))
     }
 
     /// Appends a reply to the chain. Returns the complete answer if the chain ends.
@@ -383,12 +383,12 @@ impl Resolution {
 
     fn finish(&self, world: &World, mut answer: Answer) -> Outcome {
         answer.upstream_edes.clone_from(&self.upstream_edes);
-        let bounds = &world.answers;
+        let limits = &world.answers;
         for set in &mut answer.answer {
-            set.ttl = set.ttl.min(bounds.max_ttl);
+            set.ttl = set.ttl.min(limits.max_ttl);
         }
         for set in &mut answer.authority {
-            set.ttl = set.ttl.min(bounds.max_negative_ttl);
+            set.ttl = set.ttl.min(limits.max_negative_ttl);
         }
         let source = self.source.unwrap_or(Source::Public);
         let paths = egress::paths(world, self.vantage.place, &answer);

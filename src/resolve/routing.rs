@@ -18,7 +18,7 @@ pub const MAX_VALUES: usize = 8;
 /// Inputs of a routing policy.
 #[derive(Clone, Copy, Debug)]
 pub struct RoutingContext<'w> {
-    /// The region of the VPC whose resolver is queried. `None` if it is not a VPC's.
+    /// The region of the VPC whose resolver is queried. `None` if the resolver is not that of a VPC.
     pub region: Option<&'w Region>,
     /// The geographic locations of regions.
     pub region_locations: &'w RegionLocations,
@@ -33,7 +33,7 @@ pub struct RoutingDecision<'z> {
     pub policy: RoutingPolicy,
     /// The selected records.
     pub selection: Selection<'z>,
-    /// Whether the same decision would be made again.
+    /// How long the decision may be cached.
     pub cacheability: Cacheability,
     /// The reason.
     pub why: RoutingReason<'z>,
@@ -46,7 +46,7 @@ pub enum Selection<'z> {
     One(&'z RoutedSet),
     /// Values of several record sets, each with its set.
     Values(Vec<(&'z RoutedSet, &'z Rdata)>),
-    /// None: no record set matches the client.
+    /// No record set matches the client.
     Nothing,
 }
 
@@ -62,11 +62,11 @@ pub struct RoutingReason<'z> {
 /// What determined the selection.
 #[derive(Debug)]
 enum Criterion<'z> {
-    /// Its weight, of the sum of weights.
+    /// Its weight, and the sum of all weights.
     Weight(u8, u32),
     /// One of several record sets, all with weight zero.
     ZeroWeight(usize),
-    /// A number of values, out of a total.
+    /// The number of selected values, and the total.
     Values(usize, usize),
     /// It is the primary or the secondary record set.
     Role(FailoverRole),
@@ -113,9 +113,9 @@ impl RoutingContext<'_> {
     }
 }
 
-/// Selects one by weight ("Weighted routing"): among healthy ones with a weight; otherwise among healthy ones
-/// with weight zero; otherwise among all with a weight, as if they were healthy. If all weights are zero,
-/// each has the same probability.
+/// Selects a record set by weight ("Weighted routing"): among healthy ones with a nonzero weight; otherwise
+/// among healthy ones with weight zero; otherwise among all with a weight, as if they were healthy. If all
+/// weights are zero, each has the same probability.
 fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
     let weight = |set: &RoutedSet| match set.routing {
         Routing::Weighted(weight) => weight,
@@ -172,9 +172,9 @@ fn multivalue(all: &[RoutedSet], mut random: u64) -> RoutingDecision<'_> {
     let count = values.len();
     let cacheability = if count > MAX_VALUES {
         for index in 0..MAX_VALUES {
-            let left = (count - index) as u64;
-            values.swap(index, index + (random % left) as usize);
-            random /= left;
+            let remaining = (count - index) as u64;
+            values.swap(index, index + (random % remaining) as usize);
+            random /= remaining;
         }
         values.truncate(MAX_VALUES);
         Cacheability::Never
@@ -240,15 +240,15 @@ fn geolocation<'z>(all: &'z [RoutedSet], here: Option<&RegionLocation>) -> Routi
         Routing::Geolocation(location) if location_contains(location, here) => Some((location, set)),
         _ => None,
     };
-    let mut fitting: Vec<(&RoutingLocation, &RoutedSet)> = all.iter().filter_map(location).collect();
-    fitting.sort_by(|(one, _), (other, _)| other.cmp(one));
-    let healthy = fitting.iter().find(|(_, set)| set.is_healthy);
-    let health = match (healthy, fitting.first()) {
+    let mut matching: Vec<(&RoutingLocation, &RoutedSet)> = all.iter().filter_map(location).collect();
+    matching.sort_by(|(one, _), (other, _)| other.cmp(one));
+    let healthy = matching.iter().find(|(_, set)| set.is_healthy);
+    let health = match (healthy, matching.first()) {
         (None, Some(_)) => SetHealth::None,
         (Some((one, _)), Some((narrowest, _))) if one != narrowest => SetHealth::Some,
         _ => SetHealth::All,
     };
-    match healthy.or(fitting.first()) {
+    match healthy.or(matching.first()) {
         Some((location, set)) => {
             RoutingDecision::stable(RoutingPolicy::Geolocation, set, Criterion::Location(location), health)
         }

@@ -18,8 +18,8 @@ const DESIGNATION_TTL_S: u32 = 300;
 /// Answers names that describe the resolver itself. `None` if the name is not one of them, or if a claim is
 /// specifically for it.
 ///
-/// A FORWARD rule for all names does not apply: another resolver's records at `resolver.arpa` describe that
-/// resolver (RFC 9462 section 6.4).
+/// A FORWARD rule for the root domain does not apply: another resolver's records at `resolver.arpa` describe
+/// that resolver (RFC 9462 section 6.4).
 pub fn resolver_name_reply(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
     // All of them are below `arpa`. This early return matters, because this runs for every query that is not
     // answered from a cache.
@@ -49,10 +49,10 @@ fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: 
     let same = all.filter(|listener| listener.view.is_none_or(|bound| claims_of(bound) == claims_of(view)));
     let rdatas: Vec<Rdata> = same.map(|listener| listener.svcb.clone()).collect();
     let set = RrSet::new(question.qname.clone(), RecordType::SVCB, DESIGNATION_TTL_S, rdatas);
-    (!set.rdatas.is_empty()).then(|| Reply::of(Answer::noerror(vec![set]), Source::Public))
+    (!set.rdatas.is_empty()).then(|| Reply::new(Answer::noerror(vec![set]), Source::Public))
 }
 
-/// Answers the other special-use names, if no claim matches. `None` if it is not such a name, or if the
+/// Answers the other special-use names, if no claim matches. `None` if the name is not special-use, or if the
 /// configuration forwards them to the internet.
 pub fn unclaimed(world: &World, question: &Question) -> Option<Reply> {
     let special = world.public.special_use.longest_match(&question.qname)?;

@@ -5,7 +5,7 @@ use super::routing::{RoutingDecision, Selection};
 use crate::dns::{Name, RecordType};
 use crate::world::ScopedClaim;
 
-/// Receives what a decision considers.
+/// Receives the steps of a decision.
 pub trait Trace {
     /// A claim matches the name; `labels` is the length of its suffix, and `is_selected` whether it answers.
     fn claim(&mut self, name: &Name, labels: usize, claim: ScopedClaim, is_selected: bool);

@@ -12,7 +12,7 @@ use crate::world::{Content, Node, RoutedSet, RoutedSets, Zone, ZoneLookup};
 pub fn answer(zone: &Zone, question: &Question, source: Source) -> Reply {
     match zone.find(&question.qname) {
         ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => at_node(zone, node, question, source),
-        ZoneLookup::Nothing => Reply::of(Answer::nxdomain(zone.soa().clone()), source),
+        ZoneLookup::Nothing => Reply::new(Answer::nxdomain(zone.soa().clone()), source),
     }
 }
 
@@ -29,7 +29,7 @@ pub fn answer_routed(
             Some(NodeMatch::Routed(sets)) => routed(zone, sets, question, source, context, trace),
             other => plain(zone, other, question, source),
         },
-        ZoneLookup::Nothing => Reply::of(Answer::nxdomain(zone.soa().clone()), source),
+        ZoneLookup::Nothing => Reply::new(Answer::nxdomain(zone.soa().clone()), source),
     }
 }
 
@@ -38,7 +38,7 @@ pub fn at_node(zone: &Zone, node: &Node, question: &Question, source: Source) ->
     plain(zone, matching(node, question.qtype), question, source)
 }
 
-/// What a node contains for a question.
+/// The data of a node that matches a question.
 enum NodeMatch<'z> {
     /// Records.
     Records(&'z RrSet),
@@ -70,16 +70,16 @@ fn matching(node: &Node, qtype: RecordType) -> Option<NodeMatch<'_>> {
 fn plain(zone: &Zone, found: Option<NodeMatch<'_>>, question: &Question, source: Source) -> Reply {
     match found {
         Some(NodeMatch::Records(set)) => {
-            Reply::of(Answer::noerror(vec![set.with_owner(question.qname.clone())]), source)
+            Reply::new(Answer::noerror(vec![set.with_owner(question.qname.clone())]), source)
         }
         Some(NodeMatch::Alias(rtype, target)) => alias(zone, rtype, target, source, Cacheability::Generation),
         // Zones that AWS generates have an SOA record for negative answers, but it can be queried at their
         // apex as well.
         Some(NodeMatch::Routed(_)) | None => match question.qtype {
             RecordType::SOA if question.qname == *zone.apex() => {
-                Reply::of(Answer::noerror(vec![zone.soa().with_owner(question.qname.clone())]), source)
+                Reply::new(Answer::noerror(vec![zone.soa().with_owner(question.qname.clone())]), source)
             }
-            _ => Reply::of(Answer::no_data(zone.soa().clone()), source),
+            _ => Reply::new(Answer::no_data(zone.soa().clone()), source),
         },
     }
 }
@@ -106,7 +106,7 @@ fn routed(
         }
         Selection::Nothing => Answer::no_data(zone.soa().clone()),
     };
-    Reply { cacheability, ..Reply::of(answer, source) }
+    Reply { cacheability, ..Reply::new(answer, source) }
 }
 
 /// Distinct values of several record sets as one, with the lowest TTL (RFC 2181 section 5.2).

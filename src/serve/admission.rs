@@ -2,8 +2,8 @@
 //!
 //! With a global limit alone, one dead server or one client could use it up. Therefore, the share of an
 //! upstream is a multiple of the free capacity (a dynamic threshold, as used for shared buffers in switches):
-//! a single upstream gets three quarters, and there is always room for the next one. The share of a client
-//! is, in the same way, a multiple of what its upstream may still take.
+//! a single upstream gets three quarters, and there is always capacity for another one. The share of a client
+//! is, in the same way, a multiple of the remaining share of its upstream.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,7 +14,7 @@ use foldhash::fast::RandomState;
 
 use super::upstream::UpstreamNumber;
 
-/// A holder may hold this multiple of the free capacity.
+/// A holder may have up to this multiple of the free capacity.
 const SHARE: usize = 3;
 
 /// Whether a holder of `usage` permits may take another one when `free` are available.
@@ -38,7 +38,7 @@ struct Usage {
     clients: HashMap<IpAddr, usize, RandomState>,
 }
 
-/// Why a query may not wait.
+/// Why a query is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The global limit is reached.
@@ -78,7 +78,7 @@ impl Admission {
     ///
     /// If the global limit, the share of the upstream or the share of the client is reached.
     pub fn enter(self: &Arc<Self>, upstream: UpstreamNumber, client: IpAddr) -> Result<Permit, Refusal> {
-        let client = network(client);
+        let client = client_prefix(client);
         let mut usage = self.lock();
         let free = self.capacity.saturating_sub(usage.all);
         if free == 0 {
@@ -105,9 +105,9 @@ impl Admission {
     }
 }
 
-/// The client that an address counts as. A host can use every address of its IPv6 subnet, so the subnet
+/// The client to which an address is attributed. A host can use every address of its IPv6 /64, so the /64
 /// counts as one client.
-fn network(client: IpAddr) -> IpAddr {
+fn client_prefix(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

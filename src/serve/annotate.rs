@@ -15,7 +15,8 @@ use crate::explain::{self, Explanation};
 use crate::resolve::{AddressPath, Class, EgressPath, Outcome, QueryContext};
 use crate::world::{EdeMode, Vantage, World};
 
-/// The EDNS option that carries paths for programs, from the range for local use (RFC 6891 section 9).
+/// The EDNS option that carries paths for programs, from the range for local/experimental use (RFC 6891
+/// section 9).
 pub const PATHS_OPTION: u16 = 65_001;
 
 /// Prefix of the option's data: a word that identifies this use of the code, and a version.
@@ -32,12 +33,12 @@ const MAX_ADDRESSES: usize = 2;
 
 /// Whether a client's replies are annotated without a request for it.
 pub fn annotates_by_default(world: &World, peer: IpAddr) -> bool {
-    world.annotate.ede == EdeMode::Always && is_annotated(world, peer)
+    world.annotate.ede == EdeMode::Always && may_receive_annotations(world, peer)
 }
 
 /// Whether a client's replies are annotated on request.
 pub fn annotates_on_request(world: &World, peer: IpAddr) -> bool {
-    world.annotate.ede != EdeMode::Off && is_annotated(world, peer)
+    world.annotate.ede != EdeMode::Off && may_receive_annotations(world, peer)
 }
 
 /// Whether a query requests annotations.
@@ -59,7 +60,7 @@ pub fn option(
     outcome: &Outcome,
     context: QueryContext,
 ) -> Option<(u16, Vec<u8>)> {
-    if !requests_annotation(query) || !world.annotate.option || !is_annotated(world, peer) {
+    if !requests_annotation(query) || !world.annotate.option || !may_receive_annotations(world, peer) {
         return None;
     }
     let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, context);
@@ -69,12 +70,12 @@ pub fn option(
 }
 
 /// Whether a client is allowed to receive annotations.
-pub fn is_annotated(world: &World, peer: IpAddr) -> bool {
+pub fn may_receive_annotations(world: &World, peer: IpAddr) -> bool {
     world.annotate.to.iter().any(|prefix| prefix.contains(&peer))
 }
 
-/// One text for each distinct path, and one that counts the rest; for an answer without addresses, one text
-/// if there is a reason.
+/// One text for each distinct path, and one with the number of the others; for an answer without addresses,
+/// one text if there is a reason.
 pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
     let from = world.place_name(vantage.place);
     let groups = grouped(&outcome.paths);
@@ -157,5 +158,5 @@ fn push_list<'v>(text: &mut String, key: &str, values: impl Iterator<Item = &'v 
     }
 }
 
-/// The code is in the range for local use; a registered option must not have it.
+/// The code must be in the range for local/experimental use (65001 to 65534).
 const _: () = assert!(PATHS_OPTION != OptionCode::EDE && PATHS_OPTION >= 65_001);

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::annotate::path_texts;
-use super::inspect::{Inspected, Inspection};
+use super::inspect::{Explained, Inspection};
 use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::resolve::{Outcome, Source};
 use crate::world::{Vantage, World};
@@ -55,11 +55,11 @@ pub fn explanation(
     vantage: Vantage,
     question: &Question,
     questions: &[Question],
-    results: &[Inspected],
+    results: &[Explained],
 ) -> Outcome {
     let from = world.place_name(vantage.place);
     let mut texts = Vec::new();
-    for (Question { qtype, .. }, Inspected { result, .. }) in questions.iter().zip(results) {
+    for (Question { qtype, .. }, Explained { result, .. }) in questions.iter().zip(results) {
         match result {
             Inspection::NoReply => {
                 texts = vec![format!("from={from} answer=none: DNS support is disabled")];

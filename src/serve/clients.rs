@@ -1,4 +1,4 @@
-//! Identification of clients: view and location of a source address, cached per worker.
+//! Client identification: the view and location of a source address, cached per worker.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ pub struct ClientContext {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientRejection {
     /// The source address is not allowed to query.
-    #[error("client={0} is not allowed to query: it is in no declared location and not in server.allow")]
+    #[error("client={0} is not allowed to query: it is neither in a declared location nor in server.allow")]
     NotAllowed(IpAddr),
     /// The source has no location, or several possible ones.
     #[error(transparent)]
@@ -79,7 +79,7 @@ pub struct ClientCache {
     hasher: RandomState,
 }
 
-/// A client that has a vantage.
+/// A cached client with a vantage.
 #[derive(Clone, Debug)]
 pub struct CachedClient {
     key: ClientKey,
@@ -100,7 +100,7 @@ impl CachedClient {
     }
 }
 
-/// What a client's context depends on.
+/// Key of a cached client: everything that its context depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ClientKey {
     generation: u64,

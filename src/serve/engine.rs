@@ -1,5 +1,5 @@
 //! Answers messages: from the packet cache, by a local decision, or after an upstream has been
-//! queried.
+//! query.
 
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use super::admission::{Admission, Permit};
 use super::clients::{CachedClient, ClientContext};
 use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
-use super::inspect::{Inspected, Rate};
+use super::inspect::{Explained, Rate};
 use super::packet_cache::{CacheHit, CacheQuestion, Lookup};
 use super::reply::{QueryState, chaos_reply, reject, reply_limit};
 use super::upstream::UpstreamOptions;
@@ -29,7 +29,7 @@ use crate::resolve::{
 };
 use crate::world::{Live, Vantage, World};
 
-/// Number of rotation counters, half of them for AAAA. Names that share a counter are not affected otherwise.
+/// Number of rotation counters, half of them for AAAA. Sharing a counter affects only the order of records.
 const ROTATIONS: usize = 4096;
 
 /// Time limit for a query, regardless of the number of upstreams in a chain of CNAMEs. Stub resolvers wait 5
@@ -52,7 +52,7 @@ pub struct Engine {
     /// Limits the queries that wait for an upstream.
     admission: Arc<Admission>,
     /// Limits the upstream queries that CHAOS queries and `/v1/explain` may cause.
-    pub(super) inspections: Rate,
+    pub(super) explanation_rate: Rate,
     /// Start of the engine's monotonic time.
     started: Instant,
     /// Limit for the octets of all packet caches together.
@@ -104,7 +104,7 @@ enum PendingWork {
         deadline: Instant,
     },
     /// The explanation of a name that a CHAOS query requests.
-    Inspection(Vantage),
+    Explanation(Vantage),
 }
 
 /// A query that has been resolved; [`Engine::finish`] writes its reply.
@@ -122,7 +122,7 @@ enum Classified {
     /// A CHAOS query about the server itself, which is not counted as a lookup.
     Chaos(Outcome),
     /// A CHAOS query about the answer to a name.
-    Inspection(Vantage),
+    Explanation(Vantage),
     /// A question to be resolved.
     Question(Vantage),
 }
@@ -148,7 +148,7 @@ pub(super) struct PendingResolution {
     pub question: Question,
 }
 
-/// The result of resolving without querying an upstream.
+/// The result of a resolution that does not query upstreams.
 pub(super) enum LocalResolution {
     /// The resolution is complete. The outcome is `None` if no reply is to be sent; the flag states whether a
     /// cached answer was used.
@@ -193,7 +193,7 @@ impl Engine {
         Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, max_waiting, packet_cache_bytes))
     }
 
-    /// Creates an engine over the current world. At most `max_waiting` queries wait for upstreams at the
+    /// Creates an engine for the current world. At most `max_waiting` queries wait for upstreams at the
     /// same time; the packet caches together hold at most `packet_cache_bytes` octets.
     pub fn new(
         live: Arc<Live>,
@@ -216,7 +216,7 @@ impl Engine {
             denials,
             hasher,
             admission,
-            inspections,
+            explanation_rate: inspections,
             started: Instant::now(),
             packet_cache_bytes,
             shared_worker,
@@ -238,7 +238,7 @@ impl Engine {
         self.started
     }
 
-    /// The current time of its monotonic clock.
+    /// The current time on the engine's monotonic clock.
     pub fn now(&self) -> MonotonicSeconds {
         MonotonicSeconds::since(self.started, Instant::now())
     }
@@ -295,13 +295,13 @@ impl Engine {
             Classified::Chaos(outcome) => {
                 return chaos_reply(&world, worker, listener, &query_state, &outcome, out);
             }
-            Classified::Inspection(vantage) => {
+            Classified::Explanation(vantage) => {
                 return match self.explain_name_locally(&world, vantage, &query_state) {
                     Some(outcome) => chaos_reply(&world, worker, listener, &query_state, &outcome, out),
                     None => Progress::Pending(Box::new(PendingQuery {
                         world: world.clone(),
                         query_state,
-                        work: PendingWork::Inspection(vantage),
+                        work: PendingWork::Explanation(vantage),
                     })),
                 };
             }
@@ -358,7 +358,7 @@ impl Engine {
         let now = query_state.now;
         let (mut pending, permit, deadline) = match work {
             PendingWork::Answer { pending, permit, deadline } => (pending, permit, deadline),
-            PendingWork::Inspection(vantage) => {
+            PendingWork::Explanation(vantage) => {
                 let outcome = Some(Box::new(self.explain_name(&world, vantage, &query_state).await));
                 return ResolvedQuery { world, query_state, outcome };
             }
@@ -499,7 +499,7 @@ impl Engine {
         let octets = cached_reply.length(annotation, peek.edns.map(|_| echo.len()));
         let payload = peek.edns.map(|edns| edns.payload);
         if octets > reply_limit(world, source.transport, payload) {
-            // The complete path truncates the reply.
+            // The full path truncates the reply.
             return MISS;
         }
         let rotation = cached_reply.rotation_slot().map_or(0, |slot| self.next_rotation(slot));
@@ -513,7 +513,8 @@ impl Engine {
             edns,
         };
         cached_reply.append(annotation, &hit, out);
-        // Reading the clock costs a noticeable part of a hit, so it is read only if the time is used.
+        // Reading the clock is a noticeable part of the cost of a hit, so it is read only if the time is
+        // used.
         let elapsed = recorder.needs_durations().then(|| moment.started.elapsed());
         recorder.record_hit(
             cached_reply.counts(annotation),
@@ -548,7 +549,7 @@ impl Engine {
         self.resolve_locally_traced(world, resolution, now, expired_hits, &mut NoTrace)
     }
 
-    /// Like `resolve_locally`, with a trace of what the decision considered.
+    /// Like `resolve_locally`, with a trace of the decision.
     pub(super) fn resolve_locally_traced(
         &self,
         world: &World,
@@ -643,7 +644,7 @@ impl Engine {
         let now = query_state.now;
         let questions = chaos::inspected_questions(&query_state.query.question);
         let inspect = |question: &Question| self.inspect_locally(world, vantage, question, now);
-        let all: Option<Vec<Inspected>> = questions.iter().map(inspect).collect();
+        let all: Option<Vec<Explained>> = questions.iter().map(inspect).collect();
         Some(chaos::explanation(world, vantage, &query_state.query.question, &questions, &all?))
     }
 
@@ -674,7 +675,7 @@ impl Engine {
     }
 }
 
-/// The answer if a rule or the internet has no server.
+/// The answer if the target has no name server.
 fn no_upstream() -> Answer {
     Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "no name server to query"))
 }
@@ -707,11 +708,12 @@ fn classify(world: &World, query_state: &QueryState) -> Classified {
         }
     };
     if query.question.qclass == Class::CH {
-        let is_annotated = annotate::is_annotated(world, query_state.source.peer.ip().to_canonical());
+        let is_annotated =
+            annotate::may_receive_annotations(world, query_state.source.peer.ip().to_canonical());
         let client = query_state.client.client;
         return match chaos::answer(world, vantage, client, is_annotated, &query.question) {
             Some(answer) => Classified::Chaos(Outcome::without_paths(answer, Source::Refused)),
-            None => Classified::Inspection(vantage),
+            None => Classified::Explanation(vantage),
         };
     }
     match rejection(query) {
@@ -733,9 +735,9 @@ fn rejection(query: &Query) -> Option<Answer> {
     }
     match question.qtype {
         RecordType::AXFR | RecordType::IXFR => refuse("zone transfers are not served"),
-        qtype if qtype.is_reserved() => refuse("types 0 and 65535 are reserved (RFC 6895 3.1)"),
+        qtype if qtype.is_reserved() => refuse("types 0 and 65535 are reserved (RFC 6895 section 3.1)"),
         qtype if qtype.is_meta() && qtype != RecordType::ANY => Some(Answer::empty(Rcode::NOTIMP)),
-        _ if !query.recursion_desired => refuse("only recursive queries are served, and RD is 0"),
+        _ if !query.recursion_desired => refuse("only recursive queries are served, but RD is not set"),
         _ => None,
     }
 }

@@ -121,7 +121,7 @@ impl Forwarder {
             return None;
         };
         metrics.hits.inc();
-        if cached.wants_prefetch && self.prefetch {
+        if cached.needs_prefetch && self.prefetch {
             metrics.prefetches.inc();
             let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
             tokio::spawn(async move { this.fetch(&upstream, &question, now).await });

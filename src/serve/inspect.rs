@@ -53,7 +53,7 @@ impl Rate {
 
 /// An inspected answer.
 #[derive(Debug)]
-pub struct Inspected {
+pub struct Explained {
     /// The result.
     pub result: Inspection,
     /// What the decision considered.
@@ -83,11 +83,11 @@ impl Engine {
         vantage: Vantage,
         question: &Question,
         now: MonotonicSeconds,
-    ) -> Option<Inspected> {
+    ) -> Option<Explained> {
         let mut considered = Recorder::default();
         let resolution = Resolution::new(vantage, question, QueryContext::at(now.get()));
         match self.resolve_locally_traced(world, resolution, now, 0, &mut considered) {
-            LocalResolution::Done(outcome, _) => Some(Inspected { result: done(outcome), considered }),
+            LocalResolution::Done(outcome, _) => Some(Explained { result: done(outcome), considered }),
             LocalResolution::Forward(_) => None,
         }
     }
@@ -103,19 +103,19 @@ impl Engine {
         question: &Question,
         client: IpAddr,
         now: MonotonicSeconds,
-    ) -> Inspected {
+    ) -> Explained {
         let deadline = Instant::now() + TIMEOUT;
         let mut considered = Recorder::default();
         let mut resolution = Resolution::new(vantage, question, QueryContext::at(now.get()));
         loop {
             let mut pending = match self.resolve_locally_traced(world, resolution, now, 0, &mut considered) {
-                LocalResolution::Done(outcome, _) => return Inspected { result: done(outcome), considered },
+                LocalResolution::Done(outcome, _) => return Explained { result: done(outcome), considered },
                 LocalResolution::Forward(pending) => pending,
             };
-            if !self.inspections.try_take(Instant::now()) {
+            if !self.explanation_rate.try_take(Instant::now()) {
                 let upstream =
                     pending.target.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
-                return Inspected { result: Inspection::NotQueried { upstream }, considered };
+                return Explained { result: Inspection::NotQueried { upstream }, considered };
             }
             let answer = match self.admit(world, &pending, client, now) {
                 Ok(_permit) => self.query_upstream(world, &pending, now, Some(deadline)).await,

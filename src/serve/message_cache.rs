@@ -1,5 +1,5 @@
-//! Answers of upstreams: TTLs count down, negative answers are cached (RFC 2308), and stale answers can be
-//! served if no server answers (RFC 8767).
+//! Message cache for upstream answers: TTLs count down, negative answers are cached (RFC 2308), and stale
+//! answers can be served if no server answers (RFC 8767).
 //!
 //! ```text
 //!  (upstream, name, class) ──► NameFacts ──┬─► nonexistence of the name
@@ -64,8 +64,8 @@ const PREFETCH_HITS: u32 = 3;
 /// After the first few lookups of an entry, only one in this many is reported to the eviction policy.
 const REPORT_EVERY: u32 = 8;
 
-/// Number of locks that serialise insertions for the same name. Names that share one are not affected
-/// otherwise.
+/// Number of locks that serialise insertions for the same name. Sharing a lock has no other
+/// effect on names.
 const INSERTION_LOCKS: usize = 64;
 
 /// Limits of a message cache.
@@ -106,7 +106,7 @@ pub struct QuerySent {
     at: MonotonicSeconds,
 }
 
-/// The name that facts are about. No value that a client can send has a special meaning: facts for all types
+/// Key of the facts about a name. No value that a client can send has a special meaning: facts for all types
 /// are a field of [`NameFacts`], not a pseudo-type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct CacheKey {
@@ -139,7 +139,7 @@ pub struct Cached {
     /// prefetch window.
     pub until: MonotonicSeconds,
     /// Whether it is used frequently and expires soon, so that it should be prefetched now.
-    pub wants_prefetch: bool,
+    pub needs_prefetch: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -185,13 +185,17 @@ impl MessageCache {
         }
         // `age` is less than a TTL, so the cast is lossless.
         let age = fact.age(now) as u32;
-        let left = fact.ttl_s - age;
+        let remaining = fact.ttl_s - age;
         // At most once in the last tenth of its TTL: the count is reset when a prefetch is requested.
-        let wants_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && left <= fact.ttl_s / 10;
+        let wants_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && remaining <= fact.ttl_s / 10;
         if wants_prefetch {
             fact.hits.store(0, Ordering::Relaxed);
         }
-        Some(Cached { answer: aged(&fact.answer, age), until: fact.until(now), wants_prefetch })
+        Some(Cached {
+            answer: aged(&fact.answer, age),
+            until: fact.until(now),
+            needs_prefetch: wants_prefetch,
+        })
     }
 
     /// An answer to a question that may be stale, with the extended error Stale Answer, for use when no
@@ -223,7 +227,7 @@ impl MessageCache {
         Some(answer.with_ede(Ede::new(code, text)))
     }
 
-    /// Assigns the number of a query that is about to be sent.
+    /// Assigns a sequence number to a query that is about to be sent.
     pub fn query_sent(&self, now: MonotonicSeconds) -> QuerySent {
         QuerySent { sequence: self.queries.fetch_add(1, Ordering::Relaxed) + 1, at: now }
     }
@@ -292,7 +296,7 @@ impl MessageCache {
         let is_negative = match statement {
             Statement::NoSuchName | Statement::NoData => true,
             // A chain to a name that does not exist or has no records of the type. NOERROR with a chain only
-            // and without an SOA record is the part of a chain that the server knows.
+            // and without an SOA record is an incomplete chain.
             Statement::Alias => answer.rcode == Rcode::NXDOMAIN || is_negative_chain(answer),
             Statement::Records | Statement::NeutralRecords => false,
             Statement::Referral => return None,

@@ -10,7 +10,7 @@
 //!                           └──► observe (one event), packet_cache (for the next query)
 //! ```
 //!
-//! A listener handles sockets and no DNS; the engine handles DNS and no sockets. Both run on a [`Worker`]: a
+//! Listeners handle sockets but no DNS; the engine handles DNS but no sockets. Both run on a [`Worker`]: a
 //! thread with its own sockets, packet cache and counters.
 
 mod accept;
@@ -67,7 +67,7 @@ pub struct ListenerIdentity {
 }
 
 impl ListenerIdentity {
-    /// The listener with this number within the process.
+    /// The identity of the listener with this number within the process.
     pub fn new(number: usize, address: SocketAddr) -> Self {
         Self { address, server: ServerLabel { number, label: address.to_string().into() } }
     }

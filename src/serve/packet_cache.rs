@@ -1,14 +1,14 @@
-//! Encoded replies, from which a worker answers queries without a decision.
+//! Packet cache: encoded replies, served by a worker without a decision.
 //!
 //! ```text
 //!  (view, question, RD) ──────────────► CachedReply: the reply without its OPT record, ──┐
 //!                                        with the annotation of its first location       ├──► reply
-//!  (that reply, other location, flag) ─► CachedAnnotation: options and counts ───────────┘
+//!  (serial, other location, annotated) ► CachedAnnotation: options and counts ───────────┘
 //! ```
 //!
 //! There are two maps because the locations of a view share its answers but differ in their egress paths.
 //! Most questions arrive from one location, whose annotation is stored with the reply. Data that a hit needs
-//! is contiguous: a cache miss of the processor costs more than everything else that a hit does.
+//! is contiguous: a CPU cache miss costs more than the rest of a hit.
 //!
 //! Each worker has its own cache. It is bounded in octets and evicts by the policy of the message cache
 //! (S3-FIFO): a flood of unique questions does not evict those that are repeated. Nothing is removed when the
@@ -41,7 +41,7 @@ const OVERHEAD: u64 = 64;
 /// The smallest size of a cache that is enabled, in octets.
 const MIN_BYTES: u64 = 64 << 10;
 
-/// Number of slots for questions that have arrived once, a power of two.
+/// Number of slots of the doorkeeper, a power of two.
 const DOORKEEPER_SLOTS: usize = 1 << 17;
 
 /// The result of a lookup for a question from a location.
@@ -67,12 +67,12 @@ pub enum AnnotationRef<'c> {
     Other(&'c CachedAnnotation),
 }
 
-/// The annotation of a reply for clients at one location, and what a query increments.
+/// The annotation of a reply for clients at one location, and the counters that a hit increments.
 #[derive(Debug)]
 pub struct CachedAnnotation {
     /// Options in wire form.
     pub options: Box<[u8]>,
-    /// The counters that a query increments.
+    /// The counters that a hit increments.
     pub counts: PreparedCounts,
 }
 
@@ -192,13 +192,13 @@ impl PacketCache {
             .map_or(Lookup::Miss, |annotation| Lookup::Hit(cached_reply, AnnotationRef::Other(annotation)))
     }
 
-    /// Whether a reply to this question is to be inserted: the question has arrived before, according to the
-    /// doorkeeper, which records it now.
+    /// Whether a reply to this question should be inserted: the question has been seen before, according to
+    /// the doorkeeper, which records it now.
     pub fn admits(&mut self, question: &CacheQuestion<'_>) -> bool {
         self.is_enabled && self.doorkeeper.check_and_insert(question)
     }
 
-    /// Inserts a reply, if it can be served again, and its annotation for a location.
+    /// Inserts a reply, if it can be cached, and its annotation for a location.
     pub fn insert(
         &mut self,
         question: &CacheQuestion<'_>,
@@ -218,7 +218,7 @@ impl PacketCache {
             return;
         }
         // A new serial number also invalidates the annotations of the reply that is replaced: their keys have
-        // the old number, are never looked up any more and are evicted in time.
+        // the old number, are never looked up again and are eventually evicted.
         self.serial += 1;
         if let Some(cached_reply) = CachedReply::of(candidate, self.serial, at, annotation) {
             self.replies.insert(PacketKey::of(question), cached_reply);

@@ -1,5 +1,5 @@
-//! From an outcome to a reply: annotations, encoding, the event for the observer and the entry in the packet
-//! cache.
+//! Construction of a reply from an outcome: annotations, encoding, the event for the observer and the entry
+//! in the packet cache.
 
 use super::clients::ClientContext;
 use super::engine::{Engine, Progress};
@@ -37,7 +37,7 @@ impl QueryState {
         QueryContext { now: self.now.get(), random: self.random }
     }
 
-    /// The client's view and location, if it has one.
+    /// The client's view and location, if they could be determined.
     pub fn vantage(&self) -> Option<Vantage> {
         self.client.vantage.as_ref().ok().copied()
     }

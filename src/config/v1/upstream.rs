@@ -74,13 +74,13 @@ struct Element {
     server: UpstreamServer,
     /// Whether it is a table. If it is a string, the address has the position of the element.
     is_table: bool,
-    /// See [`ServerEntry::wrong_kind`].
-    wrong_kind: Option<&'static str>,
+    /// See [`ServerEntry::wrong_type`].
+    wrong_type: Option<&'static str>,
 }
 
 impl Element {
     /// A server with this address and default options.
-    fn short(address: Option<Marked<String>>, wrong_kind: Option<&'static str>) -> Self {
+    fn short(address: Option<Marked<String>>, wrong_type: Option<&'static str>) -> Self {
         let server = UpstreamServer {
             address,
             edns: true,
@@ -90,7 +90,7 @@ impl Element {
             client_certificate: None,
             client_key: None,
         };
-        Self { server, is_table: false, wrong_kind }
+        Self { server, is_table: false, wrong_type }
     }
 }
 
@@ -98,11 +98,11 @@ impl<'de> Deserialize<'de> for ServerEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = toml::Spanned::<Element>::deserialize(deserializer)?;
         let mark = Mark::new(written.span());
-        let Element { mut server, is_table, wrong_kind } = written.into_inner();
+        let Element { mut server, is_table, wrong_type } = written.into_inner();
         if !is_table {
             server.address = server.address.map(|address| Marked::new(address.value().clone(), mark));
         }
-        Ok(Self { server, wrong_type: wrong_kind, mark })
+        Ok(Self { server, wrong_type, mark })
     }
 }
 
@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for Element {
 
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Element, M::Error> {
                 let server = UpstreamServer::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Element { server, is_table: true, wrong_kind: None })
+                Ok(Element { server, is_table: true, wrong_type: None })
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Element, E> {

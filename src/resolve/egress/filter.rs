@@ -28,7 +28,7 @@ pub(super) struct BoundaryCrossing<'w> {
 }
 
 impl Walk<'_> {
-    /// The path after evaluation of every filter. Dead paths are not evaluated.
+    /// The path after evaluation of every filter. Filters are evaluated only if reach is `ok`.
     pub(super) fn finish(mut self) -> EgressPath {
         self.require_source_address();
         if self.path.reach != Reach::Ok {
@@ -120,9 +120,9 @@ impl Walk<'_> {
             addresses: Addresses { prefixes: &sources, is_remainder: self.sender.source.is_remainder },
             groups: self.referable_groups(owner),
         };
-        let judge =
+        let evaluate =
             |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.evaluate(port, other);
-        filters.extend(most_permissive(groups, judge, Direction::Ingress));
+        filters.extend(most_permissive(groups, evaluate, Direction::Ingress));
     }
 
     /// The client's security groups, if rules of the destination can refer to them.

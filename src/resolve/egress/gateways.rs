@@ -56,13 +56,13 @@ impl Walk<'_> {
             self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
             return;
         }
-        self.path.end = self.outside();
+        self.path.end = self.public_end();
         let is_public = match self.sender.kind {
             SenderKind::Nat { is_public } => Some(is_public),
             SenderKind::Appliance => Some(true),
             // A forwarded packet keeps its source address, for which this gateway has no public address.
             _ if self.is_in_transit => Some(false),
-            // The subnet of an appliance does not determine the client's addresses.
+            // The subnet that the client is in decides, not that of an appliance.
             SenderKind::Client => self.has_public_address(self.source_subnet),
         };
         // An appliance that sends from its own address must be able to return replies to the client.
@@ -81,7 +81,7 @@ impl Walk<'_> {
     }
 
     /// The end of a path that leaves through a gateway of the VPC to a public address.
-    fn outside(&self) -> PathEnd {
+    fn public_end(&self) -> PathEnd {
         PathEnd::Public(self.to, self.at.map(|(vpc, _)| vpc))
     }
 
@@ -91,7 +91,7 @@ impl Walk<'_> {
             let mut own = self.sender.source.prefixes.iter();
             return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
         }
-        // A configured network interface states whether it has one.
+        // The configuration of a network interface states whether it has one.
         let declared = match &*self.sender.source.of_family(true) {
             [one] if one.prefix_len() == one.max_prefix_len() => {
                 let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
@@ -114,7 +114,7 @@ impl Walk<'_> {
         let endpoint = &self.world.endpoints[index];
         self.hop(endpoint.id.clone(), None);
         self.path.endpoint = Some((index, None));
-        self.path.end = self.outside();
+        self.path.end = self.public_end();
         if self.is_in_transit {
             self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
         } else if !endpoint.is_available {
@@ -145,7 +145,7 @@ impl Walk<'_> {
     /// Follows the packet to or through an appliance of a VPC, by the route table of its subnet.
     pub(super) fn through_appliance(&mut self, appliance: &Appliance, vpc: Index<Vpc>) {
         self.hop(appliance.id.clone(), Some(appliance.subnet));
-        if self.is_for(appliance, vpc) {
+        if self.is_addressed_to_appliance(appliance, vpc) {
             self.arrive(vpc);
             return;
         }
@@ -163,7 +163,7 @@ impl Walk<'_> {
     }
 
     /// Whether the packet is addressed to the appliance itself.
-    fn is_for(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
+    fn is_addressed_to_appliance(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
         let owner = match self.world.vpcs[vpc].interfaces.get(&self.to) {
             Some(Interface::Instance(index)) => &self.world.instances[*index].id,
             Some(Interface::Network(index)) => &self.world.network_interfaces[*index].id,

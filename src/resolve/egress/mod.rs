@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The class is determined by the target of the matched route, even if the path does not work; reach and
-//! reasons describe that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the
+//! reasons describe that. Anything that is not modelled results in `unknown` with a reason. Addresses of the
 //! VPC itself, of link-local services and of NAT64 are recognised before routes are evaluated.
 
 mod filter;
@@ -54,7 +54,7 @@ pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath>
 pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
     let here = &world.places[place];
     if net::is_loopback(address) || net::is_link_local_service(address) {
-        return EgressPath { end: PathEnd::Here, ..EgressPath::of(Class::Local, Reach::Ok) };
+        return EgressPath { end: PathEnd::Here, ..EgressPath::new(Class::Local, Reach::Ok) };
     }
     if net::is_vpc_lattice(address) {
         return path_to_vpc_lattice(world, here.kind);
@@ -82,7 +82,7 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             let path = if own.has_internet {
                 uplink(address)
             } else {
-                EgressPath::of(Class::Unreachable, Reach::Dead).with_reason(Reason::NoRoute)
+                EgressPath::new(Class::Unreachable, Reach::Dead).with_reason(Reason::NoRoute)
             };
             match own.gateway_prefixes.iter().any(|prefix| prefix.contains(&address)) {
                 true => path.with_reason(Reason::GatewayEndpointNotTransitive),
@@ -101,16 +101,16 @@ fn path_to_vpc_lattice(world: &World, kind: PlaceKind) -> EgressPath {
         PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
     if vpc.is_some_and(|vpc| world.vpcs[vpc].has_service_network) {
-        return EgressPath { end: PathEnd::VpcLattice, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
+        return EgressPath { end: PathEnd::VpcLattice, ..EgressPath::new(Class::VpcLattice, Reach::Ok) };
     }
-    EgressPath::of(Class::Unreachable, Reach::Dead).with_reason(Reason::VpcNotAssociatedWithServiceNetwork)
+    EgressPath::new(Class::Unreachable, Reach::Dead).with_reason(Reason::VpcNotAssociatedWithServiceNetwork)
 }
 
 /// The path through a location's own internet uplink.
 fn uplink(address: IpAddr) -> EgressPath {
     if is_globally_routed(address) {
-        EgressPath { end: PathEnd::Public(address, None), ..EgressPath::of(Class::Internet, Reach::Ok) }
+        EgressPath { end: PathEnd::Public(address, None), ..EgressPath::new(Class::Internet, Reach::Ok) }
     } else {
-        EgressPath::of(Class::Internet, Reach::Dead).with_reason(Reason::PrivateAddressToInternet)
+        EgressPath::new(Class::Internet, Reach::Dead).with_reason(Reason::PrivateAddressToInternet)
     }
 }

@@ -65,7 +65,7 @@ impl Walk<'_> {
             send(&mut back);
             let is_returned = match (back.path.reach, self.sender.return_to) {
                 (Reach::Unknown, _) => true,
-                // A NAT gateway on the return path replaces the address that the client sent to by its own.
+                // A NAT gateway on the return path replaces the address that the client sent to with its own.
                 (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
                 (Reach::Ok, ReturnDestination::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
                 (Reach::Ok, ReturnDestination::Site(site)) => back.path.end == PathEnd::Site(site),

@@ -59,7 +59,7 @@ pub(super) enum SenderKind {
     Client,
     /// A NAT gateway, with its own address, which may be public.
     Nat { is_public: bool },
-    /// An appliance with a public address, which may replace the source address by its own.
+    /// An appliance with a public address, which may replace the source address with its own.
     Appliance,
 }
 

@@ -63,11 +63,11 @@ impl Walk<'_> {
                 None => return self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz)),
             }
         }
-        self.beyond_attachment(index, from, zone);
+        self.route_from_attachment(index, from, zone);
     }
 
-    /// Follows the packet from an attachment to the target of the transit gateway's route.
-    fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
+    /// Follows the packet from an attachment, by the route table associated with it.
+    fn route_from_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
         // Peered gateways may route to each other, so a (gateway, source attachment) pair that is visited
         // twice is a loop. The destination never changes here: transit gateways do not translate addresses.
         let (mut index, mut from) = (index, from);
@@ -103,7 +103,7 @@ impl Walk<'_> {
                     let has_links = self.world.sites[*site].links.iter().any(is_linked);
                     return self.reach_site(*site, |back| match has_links {
                         true => back.reply_from_site(*site),
-                        false => back.beyond_attachment(index, number, None),
+                        false => back.route_from_attachment(index, number, None),
                     });
                 }
                 AttachedTo::TransitGateway(other) => {
@@ -206,7 +206,7 @@ impl Walk<'_> {
 
     /// Another site behind the virtual private gateway of a link, with its prefix: the VPN connections of one
     /// gateway forward traffic among their sites ("Secure communication between AWS Site-to-Site VPN
-    /// connections using VPN CloudHub"). A Direct Connect gateway does not.
+    /// connections using VPN CloudHub"). A Direct Connect gateway does not do this.
     fn site_beyond(&self, own: Index<Site>, link: &Link) -> Option<(IpNet, Index<Site>)> {
         if link.class != LinkClass::VirtualPrivateGateway {
             return None;
@@ -303,7 +303,7 @@ impl Walk<'_> {
             LinkedTo::TransitGateway(gateway) => {
                 let from = self.world.transit_gateways[gateway].attachment_of_site(index);
                 match from {
-                    Some(from) => self.beyond_attachment(gateway, from, None),
+                    Some(from) => self.route_from_attachment(gateway, from, None),
                     None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
                 }
             }

@@ -7,7 +7,7 @@ use crate::net::nat64_to_ipv4;
 use crate::resolve::path::{EgressPath, Reason};
 use crate::world::{Endpoint, EndpointKind, Index, Place, RouteTable, Subnet, Vpc, World};
 
-/// Why no gateway endpoint is on the path from a subnet, if one could be.
+/// Why the path from a subnet does not use a gateway endpoint that could serve the address.
 pub(super) fn gateway_endpoint(
     world: &World,
     here: &Place,
@@ -26,7 +26,7 @@ pub(super) fn gateway_endpoint(
     }
 }
 
-/// The same for traffic that a NAT gateway translates. Prefix lists contain IPv4 addresses, so unlike for
+/// The same for traffic that a NAT gateway translates. Prefix lists contain the IPv4 addresses, so unlike for
 /// IPv4, the client's own route table never selects a gateway endpoint; the route table of the NAT gateway
 /// may ("DNS64 and NAT64", VPC User Guide).
 fn translated(

@@ -62,7 +62,7 @@ pub(super) struct Walk<'w> {
     /// Whether it entered the current VPC from outside: gateways do not forward traffic that is not the VPC's
     /// own.
     pub is_in_transit: bool,
-    /// Whether this is a reply being evaluated: its own return path is not evaluated.
+    /// Whether this packet is a reply, whose own return path is not evaluated.
     pub is_reply: bool,
 }
 
@@ -118,7 +118,7 @@ impl<'w> Walk<'w> {
     pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
         Self {
             world,
-            path: EgressPath::of(Class::Unknown, Reach::Unknown),
+            path: EgressPath::new(Class::Unknown, Reach::Unknown),
             original_to: to,
             client_groups: None,
             group_references: AccessDecision::Allowed,
@@ -146,7 +146,7 @@ impl<'w> Walk<'w> {
         self.at = Some((own.vpc, Some(subnet)));
         self.source_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
-            self.path = EgressPath::of(Class::Unreachable, Reach::Dead);
+            self.path = EgressPath::new(Class::Unreachable, Reach::Dead);
             self.end_without_route(RouteTableRef::Vpc(own.route_table), Reason::NoRoute);
             return;
         };
@@ -166,7 +166,7 @@ impl<'w> Walk<'w> {
         // not change it, except that `arrive` refines `local`.
         self.path.class = class_of(&route.target);
         self.leave_for(subnet, route);
-        self.take(route);
+        self.follow(route);
     }
 
     /// A later hop: the route table at the current position determines the next hop.
@@ -196,7 +196,7 @@ impl<'w> Walk<'w> {
                 if let Some(subnet) = subnet {
                     self.leave_for(subnet, route);
                 }
-                self.take(route);
+                self.follow(route);
             }
         }
     }
@@ -221,18 +221,18 @@ impl<'w> Walk<'w> {
         let route = table.route(self.to)?;
         // A middlebox route for a subnet has the same or a longer prefix than the local route, but delivery
         // within the subnet happens on the link, so the local route is the one that describes it.
-        if route.target != Target::Local && subnet.is_some_and(|subnet| self.is_in(subnet)) {
+        if route.target != Target::Local && subnet.is_some_and(|subnet| self.is_addressed_to(subnet)) {
             return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
         }
         Some(route)
     }
 
     /// Whether the packet is addressed to a subnet.
-    pub fn is_in(&self, subnet: Index<Subnet>) -> bool {
+    pub fn is_addressed_to(&self, subnet: Index<Subnet>) -> bool {
         self.world.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
     }
 
-    fn take(&mut self, route: &'w Route) {
+    fn follow(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
         // Only a NAT gateway translates 64:ff9b::/96, so other targets, such as that of a default route, drop
         // the traffic. Targets that may forward it to a NAT gateway are followed.
@@ -281,7 +281,7 @@ impl<'w> Walk<'w> {
             // classes stay: from outside the VPC, the class is that of the first target, such as a transit
             // gateway.
             if self.path.class == Class::Local {
-                self.path.class = class_inside(endpoint.kind);
+                self.path.class = endpoint_class(endpoint.kind);
             }
             self.hop(endpoint.id.clone(), Some(endpoint.interfaces[number].subnet));
             self.path.endpoint = Some((index, Some(number)));
@@ -300,7 +300,7 @@ impl<'w> Walk<'w> {
     fn subnet_in(&self, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some((at, Some(subnet))) = self.at
             && at == vpc
-            && self.is_in(subnet)
+            && self.is_addressed_to(subnet)
         {
             return Some(subnet);
         }
@@ -325,7 +325,7 @@ impl<'w> Walk<'w> {
             Target::Appliance(appliance) => Some(appliance.subnet),
             _ => None,
         };
-        if next != Some(subnet) && !self.is_in(subnet) {
+        if next != Some(subnet) && !self.is_addressed_to(subnet) {
             self.cross(subnet, true);
         }
     }
@@ -420,7 +420,7 @@ fn class_of(target: &Target) -> Class {
 }
 
 /// The class of a path to a network interface of an endpoint in the VPC.
-fn class_inside(kind: EndpointKind) -> Class {
+fn endpoint_class(kind: EndpointKind) -> Class {
     match kind {
         EndpointKind::Resource => Class::ResourceEndpoint,
         EndpointKind::ServiceNetwork => Class::ServiceNetwork,

@@ -54,7 +54,7 @@ fn weights(each: &[(u8, bool)]) -> RoutedSets {
 }
 
 #[test]
-fn weights_of_one_to_three_divide_queries_in_proportion() {
+fn weights_divide_queries_in_proportion() {
     let sets = weights(&[(1, true), (3, true)]);
     let mut counts = [0; 2];
     // A linear congruential generator, so that the values are reproducible.
@@ -88,13 +88,13 @@ fn zero_weights_are_used_if_nothing_else_is_healthy() {
 #[test]
 fn random_selections_are_not_cached() {
     let context = RoutingContext { region: None, region_locations: places(), random: 7 };
-    let keep = |sets: &RoutedSets| choose(sets, &context).cacheability;
-    assert_eq!(keep(&weights(&[(1, true), (1, true)])), Cacheability::Never);
-    assert_eq!(keep(&weights(&[(1, true), (1, false), (0, true)])), Cacheability::Generation);
+    let cacheability = |sets: &RoutedSets| choose(sets, &context).cacheability;
+    assert_eq!(cacheability(&weights(&[(1, true), (1, true)])), Cacheability::Never);
+    assert_eq!(cacheability(&weights(&[(1, true), (1, false), (0, true)])), Cacheability::Generation);
     let values =
         |count| sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); count], 1);
-    assert_eq!(keep(&values(8)), Cacheability::Generation);
-    assert_eq!(keep(&values(9)), Cacheability::Never);
+    assert_eq!(cacheability(&values(8)), Cacheability::Generation);
+    assert_eq!(cacheability(&values(9)), Cacheability::Never);
 }
 
 #[test]

@@ -120,6 +120,21 @@ fn a_negative_answer_is_cached_for_the_lower_of_soa_ttl_and_minimum() {
 }
 
 #[test]
+fn a_chain_of_redirections_without_data_is_cached_for_the_negative_ttl() {
+    let question = a_question("a.from.example");
+    let dname = Rdata::from_name(&name("to.example"));
+    let dname = RrSet::new(name("from.example"), RecordType::DNAME, 60, vec![dname]);
+    let by_cname = alias(&question, "a.to.example", Answer::no_data(soa(20, 20)));
+    let by_dname = Answer { answer: [vec![dname], by_cname.answer.clone()].concat(), ..by_cname.clone() };
+    for denial in [by_cname, by_dname] {
+        let cache = TestCache::new();
+        cache.insert(&question, &denial, 0);
+        assert!(cache.fresh(&question, 19).is_some());
+        assert_eq!(cache.fresh(&question, 20), None);
+    }
+}
+
+#[test]
 fn a_negative_answer_without_an_soa_is_cached_briefly_and_never_served_stale() {
     let chain = alias(&a_question("c.example"), "d.example", Answer::empty(Rcode::NXDOMAIN));
     let denials = [
@@ -369,7 +384,7 @@ fn a_frequent_answer_is_prefetched_once_before_it_expires() {
     let question = a_question("hot.example");
     cache.insert(&question, &positive(&question, 100), 0);
     let wants_prefetch =
-        |now| cache.0.fresh(1, &question, MonotonicSeconds::new(now), 0).unwrap().wants_prefetch;
+        |now| cache.0.fresh(1, &question, MonotonicSeconds::new(now), 0).unwrap().needs_prefetch;
     assert_eq!([1, 2, 3, 50].map(wants_prefetch), [false; 4]);
     assert_eq!([91, 91].map(wants_prefetch), [true, false]);
 }
@@ -383,7 +398,7 @@ fn copies_are_valid_until_the_last_tenth_and_count_as_lookups() {
         |now, expired_hits| cache.0.fresh(1, &question, MonotonicSeconds::new(now), expired_hits).unwrap();
     assert_eq!(fresh(1089, 0).until.get(), 1090);
     let late = fresh(1090, 5);
-    assert_eq!((late.until.get(), late.wants_prefetch), (1100, true));
+    assert_eq!((late.until.get(), late.needs_prefetch), (1100, true));
     cache.insert(&question, &positive(&question, 5), 1000);
     assert_eq!(fresh(1000, 0).until.get(), 1005);
 }

@@ -1,8 +1,8 @@
 //! A cached reply and how it is served: ID, case, CD bit, TTLs and rotation are set, everything else is
 //! copied.
 //!
-//! A lookup only has shared access to the cache, so what a hit changes is in cells: the TTLs and the number
-//! of hits. A worker's cache is used by one thread at a time.
+//! A lookup only has shared access to the cache, so the fields that a hit changes are in cells: the TTLs and
+//! the number of hits. A worker's cache is used by one thread at a time.
 
 use std::cell::{Cell, RefCell};
 
@@ -21,7 +21,7 @@ pub struct CachedReply {
     generation: u64,
     /// When it expires.
     expires: MonotonicSeconds,
-    /// The reply with an additional count of 0, followed by the options. Its TTLs are those as of
+    /// The reply with an ARCOUNT of 0, followed by the options. Its TTLs are valid as of
     /// `ttls_as_of`.
     octets: RefCell<Box<[u8]>>,
     ttls_as_of: Cell<MonotonicSeconds>,
@@ -55,7 +55,7 @@ enum Rotation {
         /// Offset of the first record.
         start: u16,
         /// Length of each record.
-        each: u16,
+        record_length: u16,
         /// Number of records.
         records: u16,
         /// The rotation in which they are stored.
@@ -95,7 +95,7 @@ pub struct CacheHit<'a> {
 }
 
 impl CachedReply {
-    /// Creates the cached form of a reply. Returns `None` if the reply cannot be served again: it is an error
+    /// Creates the cached form of a reply. Returns `None` if the reply cannot be cached: it is an error
     /// or not cacheable, its TTL has expired, or one of its record sets cannot be rotated.
     pub(super) fn of(
         candidate: &ReplyCandidate<'_>,
@@ -123,7 +123,7 @@ impl CachedReply {
             return None;
         }
         // The OPT record is not stored, because it depends on the query: whether there is one, its DO bit and
-        // its echoed options. `append` writes it, and then sets the additional count to 1.
+        // its echoed options. `append` writes it, and then sets ARCOUNT to 1.
         let mut octets = [reply.get(..layout.records_end)?, &annotation.options].concat();
         octets.get_mut(ARCOUNT..ARCOUNT + 2)?.fill(0);
         Some(Self {
@@ -151,7 +151,7 @@ impl CachedReply {
         self.serial
     }
 
-    /// Whether it was made in this generation.
+    /// Whether it was created in this generation.
     pub fn belongs_to(&self, generation: u64) -> bool {
         self.generation == generation
     }
@@ -182,7 +182,7 @@ impl CachedReply {
         self.octets.borrow().len() + self.ageing_ttls.len() * 2 + rotation + self.counts.heap_octets()
     }
 
-    /// The counters that a query increments.
+    /// The counters that a hit increments.
     pub fn counts<'k>(&'k self, annotation: AnnotationRef<'k>) -> &'k PreparedCounts {
         match annotation {
             AnnotationRef::First => &self.counts,
@@ -221,7 +221,8 @@ impl CachedReply {
         let flags = &mut out[base + FLAGS_LOW];
         *flags = *flags & !CD_LOW | if hit.checking_disabled { CD_LOW } else { 0 };
         // The key has the name in lower case, so the stored name can differ from the query's in case only,
-        // and has the same length. Clients that randomise the case ("0x20") require their own in the reply.
+        // and has the same length. Clients that randomise the case ("0x20") require the same case in the
+        // reply.
         let name = base + HEADER;
         out[name..name + usize::from(self.qname_length)].copy_from_slice(hit.qname_as_sent);
         if let Some((dnssec_ok, echo)) = hit.edns {
@@ -238,29 +239,29 @@ impl CachedReply {
     /// Sets the TTLs to those of the current second.
     fn age_ttls(&self, now: MonotonicSeconds) {
         // An entry expires before its lowest TTL does, so every TTL is greater than this.
-        let passed = u32::try_from(now.seconds_since(self.ttls_as_of.get())).unwrap_or(u32::MAX);
+        let elapsed = u32::try_from(now.seconds_since(self.ttls_as_of.get())).unwrap_or(u32::MAX);
         let mut octets = self.octets.borrow_mut();
         for at in &self.ageing_ttls {
             let Some(field) = octets[usize::from(*at)..].first_chunk_mut() else { continue };
-            *field = u32::from_be_bytes(*field).saturating_sub(passed).to_be_bytes();
+            *field = u32::from_be_bytes(*field).saturating_sub(elapsed).to_be_bytes();
         }
         self.ttls_as_of.set(now);
     }
 }
 
 impl Rotation {
-    /// Returns `None` if a set would have to rotate but cannot: another record of the message points into
+    /// Returns `None` if a set would have to rotate but cannot: another record has a compression pointer into
     /// one of its records (RFC 1035 section 4.1.4), so moving the octets would break the reply.
     fn of(layout: &ReplyLayout, rotation: usize) -> Option<Self> {
-        let several: Vec<&RrSetLayout> = layout.sets.iter().filter(|set| set.records > 1).collect();
-        if several.iter().any(|set| !set.is_rotatable) {
+        let multi_record: Vec<&RrSetLayout> = layout.sets.iter().filter(|set| set.records > 1).collect();
+        if multi_record.iter().any(|set| !set.is_rotatable) {
             return None;
         }
-        if several.is_empty() {
+        if multi_record.is_empty() {
             return Some(Self::None);
         }
         let sets: Box<[RotationSet]> =
-            several.into_iter().map(|set| RotationSet::of(set, layout, rotation)).collect();
+            multi_record.into_iter().map(|set| RotationSet::of(set, layout, rotation)).collect();
         Some(match &*sets {
             [set] => set.uniform().unwrap_or(Self::Sets(sets)),
             _ => Self::Sets(sets),
@@ -274,7 +275,7 @@ impl Rotation {
     fn append(&self, reply: &[u8], rotation: usize, out: &mut Vec<u8>) {
         match self {
             Self::None => out.extend_from_slice(reply),
-            Self::Uniform { start, each, records, stored } => {
+            Self::Uniform { start, record_length: each, records, stored } => {
                 let [start, each, records, stored] = [*start, *each, *records, *stored].map(usize::from);
                 let first = first(rotation, stored, records);
                 let (middle, end) = (start + first * each, start + records * each);
@@ -283,16 +284,16 @@ impl Rotation {
                 }
             }
             Self::Sets(sets) => {
-                let mut done = 0;
+                let mut copied = 0;
                 for set in sets {
                     let first = first(rotation, set.stored, set.starts.len());
                     let [start, middle, end] = [set.starts[0], set.starts[first], set.end].map(usize::from);
-                    for part in [&reply[done..start], &reply[middle..end], &reply[start..middle]] {
+                    for part in [&reply[copied..start], &reply[middle..end], &reply[start..middle]] {
                         out.extend_from_slice(part);
                     }
-                    done = end;
+                    copied = end;
                 }
-                out.extend_from_slice(&reply[done..]);
+                out.extend_from_slice(&reply[copied..]);
             }
         }
     }
@@ -322,7 +323,7 @@ impl RotationSet {
         let stored = u16::try_from(self.stored).ok()?;
         (is_uniform && start + records * each == self.end).then_some(Rotation::Uniform {
             start,
-            each,
+            record_length: each,
             records,
             stored,
         })

@@ -1,4 +1,4 @@
-//! Admission to a packet cache: questions that have arrived before.
+//! Admission to a packet cache: only questions that have been seen before.
 
 use std::hash::BuildHasher;
 
@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 
 use super::CacheQuestion;
 
-/// Records which questions have arrived, by parts of their hashes. It may err in both directions: its purpose
-/// is that a flood of unique questions costs neither memory nor evictions.
+/// Records which questions have been seen, by parts of their hashes. It may err in both directions: its
+/// purpose is that a flood of unique questions causes neither memory use nor evictions.
 #[derive(Debug)]
 pub(super) struct Doorkeeper {
     tags: Box<[u16]>,
@@ -20,7 +20,7 @@ impl Doorkeeper {
         Self { tags: vec![0; slots].into(), hasher: RandomState::default() }
     }
 
-    /// Returns whether a question has arrived before, and records it.
+    /// Returns whether a question has been seen before, and records it.
     pub fn check_and_insert(&mut self, question: &CacheQuestion<'_>) -> bool {
         let hash = self.hasher.hash_one(question);
         // The remainder is less than the number of slots and sixteen bits fit into the tag, so both casts are

@@ -1,4 +1,4 @@
-//! The servers of one upstream: selection of servers, and single flight for identical questions.
+//! The servers of one upstream: server selection, and single flight for identical questions.
 //!
 //! ```text
 //!  query ─► in flight already? ─ yes ─► wait for its leader
@@ -42,7 +42,7 @@ pub(super) type UpstreamResult = Result<Answer, Unanswered>;
 pub(super) struct UpstreamGroup {
     /// The number of the upstream's identity, which does not change for the life of the process.
     pub number: UpstreamNumber,
-    /// Each combination of server and source address, with those of one server next to each other.
+    /// Each combination of server and source address, grouped by server.
     pub servers: Vec<Arc<Server>>,
     /// Maximum number of source addresses per server.
     sources: usize,
@@ -56,7 +56,7 @@ pub(super) struct UpstreamGroup {
     shared: Arc<Shared>,
 }
 
-/// State that changes with each question.
+/// The mutable state of a group.
 #[derive(Debug)]
 struct GroupState {
     in_flight: HashMap<Question, InFlight, RandomState>,
@@ -80,7 +80,7 @@ enum Role {
     Follower(watch::Receiver<Option<UpstreamResult>>),
 }
 
-/// A server to be tried for a question.
+/// A server to try for a question.
 struct Candidate<'g> {
     server: &'g Arc<Server>,
     /// Number of attempts for this question.

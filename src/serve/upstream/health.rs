@@ -34,7 +34,7 @@ pub(super) struct Health {
     /// The timeout of an attempt is multiplied by 2 to the power of this.
     timeout_exponent: u32,
     /// When the server last replied.
-    replied: Option<Instant>,
+    last_reply: Option<Instant>,
     /// The cause of the last failure.
     last_failure: Option<Failure>,
 }
@@ -54,7 +54,7 @@ enum HealthState {
         /// The current interval; doubled after each failed trial.
         delay: Duration,
         /// Whether a trial is in progress.
-        on_trial: bool,
+        is_trial_in_flight: bool,
     },
 }
 
@@ -86,8 +86,11 @@ impl Health {
         self.update_rtt(now.saturating_duration_since(sent).max(PENALTY));
         self.last_failure = Some(failure.clone());
         match &mut self.state {
-            // The server has replied to another query since then: this one was lost, or its name is slow.
-            HealthState::Up if self.replied.is_some_and(|replied| replied > sent) => FailureAction::Unchanged,
+            // The server has replied to another query since then: this one was lost, or its name is slow to
+            // resolve.
+            HealthState::Up if self.last_reply.is_some_and(|last_reply| last_reply > sent) => {
+                FailureAction::Unchanged
+            }
             // This host cannot send from the source address: a probe would fail as well.
             HealthState::Up if failure.is_local() => {
                 self.back_off(now);
@@ -103,7 +106,7 @@ impl Health {
 
     /// Ends a trial without a reply and schedules the next one.
     pub fn record_trial_failure(&mut self, now: Instant) {
-        if let HealthState::BackingOff { next_trial, delay, on_trial } = &mut self.state {
+        if let HealthState::BackingOff { next_trial, delay, is_trial_in_flight: on_trial } = &mut self.state {
             *delay = (*delay * 2).min(MAX_BACK_OFF);
             *next_trial = now + *delay;
             *on_trial = false;
@@ -112,7 +115,7 @@ impl Health {
 
     /// Ends a trial that was dropped without a result.
     pub fn abandon_trial(&mut self) {
-        if let HealthState::BackingOff { on_trial, .. } = &mut self.state {
+        if let HealthState::BackingOff { is_trial_in_flight: on_trial, .. } = &mut self.state {
             *on_trial = false;
         }
     }
@@ -139,13 +142,15 @@ impl Health {
 
     /// Whether a trial query may be sent now.
     pub fn is_trial_due(&self, now: Instant) -> bool {
-        matches!(&self.state, HealthState::BackingOff { next_trial, on_trial: false, .. } if *next_trial <= now)
+        matches!(&self.state, HealthState::BackingOff { next_trial, is_trial_in_flight: false, .. } if *next_trial <= now)
     }
 
     /// Claims the trial if one is due.
     pub fn claim_trial(&mut self, now: Instant) -> bool {
         match &mut self.state {
-            HealthState::BackingOff { next_trial, on_trial, .. } if !*on_trial && *next_trial <= now => {
+            HealthState::BackingOff { next_trial, is_trial_in_flight: on_trial, .. }
+                if !*on_trial && *next_trial <= now =>
+            {
                 *on_trial = true;
                 true
             }
@@ -169,13 +174,14 @@ impl Health {
     }
 
     fn mark_up(&mut self, now: Instant) {
-        self.replied = Some(now);
+        self.last_reply = Some(now);
         self.state = HealthState::Up;
     }
 
     fn back_off(&mut self, now: Instant) {
         let delay = MIN_BACK_OFF;
-        self.state = HealthState::BackingOff { next_trial: now + delay, delay: delay / 2, on_trial: false };
+        self.state =
+            HealthState::BackingOff { next_trial: now + delay, delay: delay / 2, is_trial_in_flight: false };
     }
 
     fn update_rtt(&mut self, elapsed: Duration) {
