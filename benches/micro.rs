@@ -269,7 +269,7 @@ mod counted {
     #[bench::of_10(scenario(10))]
     #[bench::of_10_000(scenario(10_000))]
     fn claims_covering(scenario: &Scenario) -> usize {
-        let claims = scenario.world.claims.covering(scenario.vantage.view, black_box(&scenario.name));
+        let claims = scenario.world.names.claims.covering(scenario.vantage.view, black_box(&scenario.name));
         black_box(claims.count())
     }
 
@@ -302,7 +302,7 @@ mod counted {
     #[bench::local(scenario(10), Ipv4Addr::new(10, 0, 1, 1))]
     #[bench::nat_gateway(scenario(10), Ipv4Addr::new(203, 0, 113, 9))]
     fn egress_path(scenario: &Scenario, address: Ipv4Addr) -> EgressPath {
-        black_box(egress::path(&scenario.world, scenario.vantage.place, black_box(address.into())))
+        black_box(egress::path(&scenario.world.network, scenario.vantage.place, black_box(address.into())))
     }
 
     // Encoding an answer with two addresses.

@@ -190,7 +190,7 @@ fn a_server_is_a_string_or_a_table() {
         let text = format!("[internet]\nmode = \"forward\"\nservers = {list}\n");
         let (loaded, world) = load(&text);
         let Some(world) = world else { panic!("{}", loaded.report.render(&loaded.sources)) };
-        let upstream = &world.upstreams[world.internet.unwrap()];
+        let upstream = &world.names.upstreams[world.names.internet.unwrap()];
         upstream.identity.clone()
     };
     let short = servers(r#"["192.0.2.1", "tls://[2001:db8::1]:8853#dns.example"]"#);

@@ -71,11 +71,11 @@ proptest! {
         let text = net.toml();
         let world = compiled(&text);
         for client in net.clients() {
-            let bound = world.vpcs.indexed().find(|(_, vpc)| *vpc.id == *net.vpc_id(client.vpc)).unwrap().0;
+            let bound = world.network.vpcs.indexed().find(|(_, vpc)| *vpc.id == *net.vpc_id(client.vpc)).unwrap().0;
             for to in net.destinations() {
                 let Some(source) = client.address_for(to) else { continue };
-                let place = world.places.find(host_prefix(source), Some(bound)).unwrap();
-                let found = path(&world, place, to);
+                let place = world.network.places.find(host_prefix(source), Some(bound)).unwrap();
+                let found = path(&world.network, place, to);
                 let expected = naive::path(&net, &client, to);
                 prop_assert!(found.hops.len() <= MOST_HOPS, "{} hops", found.hops.len());
                 let mut expected_words =
@@ -96,13 +96,13 @@ proptest! {
         let net = Net::random(&mut Dice::new(numbers));
         let text = net.toml();
         let world = compiled(&text);
-        for (bound, vpc) in world.vpcs.indexed() {
+        for (bound, vpc) in world.network.vpcs.indexed() {
             let number = net.vpc_numbered(&vpc.id);
             // The evaluator's result for the first address of a location applies to its others.
             let mut said: Vec<(_, IpAddr, Vec<_>)> = Vec::new();
             for client in net.many_clients(number) {
                 for source in client.addresses() {
-                    let place = world.places.find(host_prefix(source), Some(bound)).unwrap();
+                    let place = world.network.places.find(host_prefix(source), Some(bound)).unwrap();
                     let ways: Vec<_> = (net.destinations().into_iter())
                         .filter(|to| client.address_for(*to) == Some(source))
                         .map(|to| naive::path(&net, &client, to).words())
@@ -148,8 +148,8 @@ requester = { vpc = "vpc-a" }
 accepter = { vpc = "vpc-b" }
 "#;
     // Two subnets, outside, and the split parts of each subnet.
-    assert_eq!(compiled(&apart).places.len(), 2 + 1 + 2);
-    assert_eq!(compiled(&joined).places.len(), 2 + 1 + 2);
+    assert_eq!(compiled(&apart).network.places.len(), 2 + 1 + 2);
+    assert_eq!(compiled(&joined).network.places.len(), 2 + 1 + 2);
     let unjoined = joined.split("[[vpc_peering").next().unwrap();
-    assert_eq!(compiled(unjoined).places.len(), 2 + 1);
+    assert_eq!(compiled(unjoined).network.places.len(), 2 + 1);
 }

@@ -60,7 +60,7 @@ fn services_without_private_names_reject_private_dns_and_stay_public() {
             assert!(loaded.report.render(&loaded.sources).contains(code), "{service}");
             let (loaded, world) = load(row, &service, &region, "");
             let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
-            assert_eq!(world.managed_zones.len(), 0, "{service}");
+            assert_eq!(world.names.managed_zones.len(), 0, "{service}");
             for host in hosts_of(&service, &region) {
                 let outcome = resolve_name(&world, "subnet-client", &host, RecordType::A);
                 assert_eq!(outcome.source, Source::Public, "{host}");
@@ -178,7 +178,7 @@ impl Case {
         let (loaded, world) = load(row, &service, region, more);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
         assert_eq!(loaded.report.sorted().len(), 0, "{}", loaded.report.render(&loaded.sources));
-        let endpoint = world.endpoints.iter().next().expect("there is one endpoint");
+        let endpoint = world.network.endpoints.iter().next().expect("there is one endpoint");
         let private = endpoint.private_names.clone();
         let PrivateNames::Known(templates) = &row.private_names else { panic!("{service} has names") };
         for template in templates {

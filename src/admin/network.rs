@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::world::{Endpoint, Link, LinkedTo, PrivateDns, Site, Vpc, World};
+use crate::world::{Endpoint, Index, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
 /// The network as JSON: objects by ID, without internal state.
 pub async fn network(State(admin): State<Admin>) -> Json<Value> {
@@ -15,37 +15,37 @@ pub async fn network(State(admin): State<Admin>) -> Json<Value> {
 fn value(world: &World) -> Value {
     json!({
         "hash": world.hash,
-        "listeners": world.listeners.iter().map(|listener| json!({
+        "listeners": world.settings.listeners.iter().map(|listener| json!({
             "address": listener.address,
-            "view": listener.view.map(|view| &*world.views[view].name),
+            "view": listener.view.map(|view| &*world.names.views[view].name),
             "transports": listener.transports(),
             "path": listener.http_path(),
         })).collect::<Vec<_>>(),
         "vpcs": vpcs(world),
-        "endpoints": world.endpoints.iter().map(|it| endpoint(world, it)).collect::<Vec<_>>(),
-        "sites": world.sites.iter().map(|it| site(world, it)).collect::<Vec<_>>(),
-        "hosted_zones": world.hosted_zones.iter().map(|zone| json!({
+        "endpoints": world.network.endpoints.iter().map(|it| endpoint(world, it)).collect::<Vec<_>>(),
+        "sites": world.network.sites.indexed().map(|(index, it)| site(world, index, it)).collect::<Vec<_>>(),
+        "hosted_zones": world.names.hosted_zones.iter().map(|zone| json!({
             "id": &*zone.id,
             "name": zone.zone.apex().to_string(),
             "names": zone.zone.name_count(),
         })).collect::<Vec<_>>(),
-        "rules": world.rules.iter().map(|rule| json!({
+        "rules": world.names.rules.iter().map(|rule| json!({
             "id": &*rule.id,
             "domain": rule.domain.to_string(),
-            "targets": rule.upstream.map(|upstream| texts(&world.upstreams[upstream].identity.servers)),
+            "targets": rule.upstream.map(|upstream| texts(&world.names.upstreams[upstream].identity.servers)),
         })).collect::<Vec<_>>(),
-        "clients": world.places.clients().map(|(source, place)| json!({
+        "clients": world.network.places.clients().map(|(source, place)| json!({
             "source": source.to_string(),
-            "place": &*world.place_name(place),
+            "place": &*world.network.place_name(place),
         })).collect::<Vec<_>>(),
-        "places": world.places.len(),
-        "claims": world.claims.name_count(),
+        "places": world.network.places.len(),
+        "claims": world.names.claims.name_count(),
     })
 }
 
 fn vpcs(world: &World) -> Vec<Value> {
     let one = |(index, vpc): (_, &Vpc)| {
-        let subnets = world.subnets.iter().filter(|subnet| subnet.vpc == index);
+        let subnets = world.network.subnets.iter().filter(|subnet| subnet.vpc == index);
         json!({
             "id": &*vpc.id,
             "region": vpc.region.as_str(),
@@ -56,17 +56,17 @@ fn vpcs(world: &World) -> Vec<Value> {
                 "id": &*subnet.id,
                 "cidr": texts(&subnet.cidrs),
                 "availability_zone": &*subnet.availability_zone,
-                "route_table": world.route_tables[subnet.route_table].id.as_deref(),
+                "route_table": world.network.route_tables[subnet.route_table].id.as_deref(),
             })).collect::<Vec<_>>(),
         })
     };
-    world.vpcs.indexed().map(one).collect()
+    world.network.vpcs.indexed().map(one).collect()
 }
 
 fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
     json!({
         "id": &*endpoint.id,
-        "vpc": &*world.vpcs[endpoint.vpc].id,
+        "vpc": &*world.network.vpcs[endpoint.vpc].id,
         "type": endpoint.kind.as_str(),
         "service": &*endpoint.service,
         "private_dns": match endpoint.private_dns {
@@ -77,7 +77,7 @@ fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
         "dns_name": endpoint.regional_name.as_ref().map(ToString::to_string),
         "private_names": texts(&endpoint.private_names),
         "network_interfaces": endpoint.interfaces.iter().map(|interface| json!({
-            "subnet": &*world.subnets[interface.subnet].id,
+            "subnet": &*world.network.subnets[interface.subnet].id,
             "address": interface.address,
             "ipv6_address": interface.ipv6_address,
             "healthy": interface.is_healthy,
@@ -93,11 +93,11 @@ fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
     })
 }
 
-fn site(world: &World, site: &Site) -> Value {
+fn site(world: &World, index: Index<Site>, site: &Site) -> Value {
     json!({
         "id": &*site.id,
         "cidr": texts(&site.cidrs),
-        "view": &*world.views[site.view].name,
+        "view": &*world.names.views[world.names.sites[index].view].name,
         "links": site.links.iter().map(|link| json!({
             "target": &*link.target,
             "vpc": linked_vpc(world, link),
@@ -109,7 +109,7 @@ fn site(world: &World, site: &Site) -> Value {
 /// The ID of the VPC behind a link; for a transit gateway, its attachments determine it.
 fn linked_vpc<'w>(world: &'w World, link: &Link) -> Option<&'w str> {
     match link.to {
-        LinkedTo::Vpc(vpc) => Some(&world.vpcs[vpc].id),
+        LinkedTo::Vpc(vpc) => Some(&world.network.vpcs[vpc].id),
         LinkedTo::TransitGateway(_) => None,
     }
 }

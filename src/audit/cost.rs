@@ -62,15 +62,15 @@ enum BillableHop<'w> {
 impl<'w> BillableHops<'w> {
     /// All billable objects of a world.
     pub fn of_world(world: &'w World) -> Self {
-        let region = |vpc: Index<Vpc>| &world.vpcs[vpc].region;
+        let region = |vpc: Index<Vpc>| &world.network.vpcs[vpc].region;
         let mut by_id = HashMap::new();
-        for gateway in world.nat_gateways.iter() {
+        for gateway in world.network.nat_gateways.iter() {
             by_id.insert(
                 &*gateway.id,
                 BillableHop::Nat { region: region(gateway.vpc), is_public: gateway.is_public },
             );
         }
-        for endpoint in world.endpoints.iter() {
+        for endpoint in world.network.endpoints.iter() {
             let charge = match endpoint.kind {
                 EndpointKind::Gateway => Charge::GatewayEndpoint,
                 EndpointKind::Interface | EndpointKind::Tunnel => Charge::InterfaceEndpoint,
@@ -80,19 +80,19 @@ impl<'w> BillableHops<'w> {
             };
             by_id.insert(&*endpoint.id, BillableHop::Endpoint { region: region(endpoint.vpc), charge });
         }
-        for gateway in world.transit_gateways.iter() {
+        for gateway in world.network.transit_gateways.iter() {
             let attached = gateway.attachments.iter().find_map(|attachment| match &attachment.to {
                 AttachedTo::Vpc(vpc, _) => Some(region(*vpc)),
                 _ => None,
             });
             by_id.insert(&*gateway.id, BillableHop::TransitGateway { region: attached });
         }
-        let in_subnet = |subnet: Index<Subnet>| region(world.subnets[subnet].vpc);
-        for interface in world.network_interfaces.iter() {
+        let in_subnet = |subnet: Index<Subnet>| region(world.network.subnets[subnet].vpc);
+        for interface in world.network.network_interfaces.iter() {
             let (region, is_public) = (in_subnet(interface.subnet), interface.is_public);
             by_id.insert(&*interface.id, BillableHop::Appliance { region, is_public });
         }
-        for instance in world.instances.iter() {
+        for instance in world.network.instances.iter() {
             let (region, is_public) = (in_subnet(instance.subnet), instance.public_address.is_some());
             by_id.insert(&*instance.id, BillableHop::Appliance { region, is_public });
         }
@@ -112,7 +112,7 @@ impl<'w> BillableHops<'w> {
         if matches!(path.reach, Reach::Dead | Reach::Blocked) {
             return costs;
         }
-        let home = world.place_vpc(vantage.place).map(|vpc| &vpc.region);
+        let home = world.network.place_vpc(vantage.place).map(|vpc| &vpc.region);
         let mut add = |charge, region: Option<&Region>| {
             if let Some(region) = region {
                 let cost = Cost { charge, region: region.clone() };
@@ -122,10 +122,10 @@ impl<'w> BillableHops<'w> {
             }
         };
         let landed = match path.end {
-            PathEnd::Vpc(vpc, _) => Some(&world.vpcs[vpc].region),
+            PathEnd::Vpc(vpc, _) => Some(&world.network.vpcs[vpc].region),
             _ => None,
         };
-        let mut passed = PassedHop { zone: world.place_zone(vantage.place), ..PassedHop::default() };
+        let mut passed = PassedHop { zone: world.network.place_zone(vantage.place), ..PassedHop::default() };
         for hop in &path.hops {
             match self.by_id.get(&*hop.id) {
                 Some(BillableHop::Nat { region, is_public }) => {
@@ -178,7 +178,7 @@ impl<'w> BillableHops<'w> {
     /// Whether a VPN connection or Direct Connect carries the traffic: from or to a site, or through a site
     /// to its uplink.
     fn is_by_private_connection(&self, vantage: Vantage, path: &EgressPath) -> bool {
-        let is_from_site = matches!(self.world.places[vantage.place].kind, PlaceKind::Site(_));
+        let is_from_site = matches!(self.world.network.places[vantage.place].kind, PlaceKind::Site(_));
         let is_by_site = is_from_site || matches!(path.end, PathEnd::Site(_) | PathEnd::Public(_, None));
         match path.class {
             Class::VirtualPrivateGateway | Class::DirectConnectGateway => true,
@@ -196,9 +196,10 @@ impl<'w> BillableHops<'w> {
             return false;
         }
         let world = self.world;
-        let home = world.place_vpc(vantage.place);
-        let same_region = home.is_some_and(|home| world.vpcs[vpc].region == home.region);
-        let there = world.places.find_in_vpc(address, vpc).and_then(|place| world.place_zone(place));
+        let home = world.network.place_vpc(vantage.place);
+        let same_region = home.is_some_and(|home| world.network.vpcs[vpc].region == home.region);
+        let there =
+            world.network.places.find_in_vpc(address, vpc).and_then(|place| world.network.place_zone(place));
         same_region && there.zip(passed.zone.as_ref()).is_some_and(|(there, here)| there != *here)
     }
 

@@ -116,9 +116,10 @@ pub fn diff<'w>(old: &'w World, new: &'w World, more: &[Name], types: &[RecordTy
 /// The locations of one world that the other does not have.
 fn alone(one: &World, other: &World) -> Vec<String> {
     let mut names: Vec<String> = one
+        .network
         .places
         .names()
-        .filter(|name| other.place_named(name).is_none())
+        .filter(|name| other.network.places.named(name).is_none())
         .map(|name| name.to_string())
         .collect();
     names.sort_unstable();
@@ -146,29 +147,30 @@ fn places(old: &World, new: &World) -> Vec<BothWorlds> {
             pairs.push(pair);
         }
     };
-    let mut names: Vec<&Arc<str>> = old.places.names().collect();
+    let mut names: Vec<&Arc<str>> = old.network.places.names().collect();
     names.sort_unstable();
     for name in names {
-        if let Some(pair) = old.place_named(name).zip(new.place_named(name)) {
+        if let Some(pair) = old.network.places.named(name).zip(new.network.places.named(name)) {
             add(pair);
         }
     }
     let cut = |world: &World| {
-        let all = world.places.indexed().map(|(index, _)| index);
-        let cut = all.filter(|place| world.place_named(&world.place_name(*place)) != Some(*place));
+        let all = world.network.places.indexed().map(|(index, _)| index);
+        let cut =
+            all.filter(|place| world.network.places.named(&world.network.place_name(*place)) != Some(*place));
         cut.filter(|place| has_clients(world, *place)).collect::<Vec<_>>()
     };
     for place in cut(old) {
-        let name = old.place_name(place);
-        for sample in &old.places[place].samples {
+        let name = old.network.place_name(place);
+        for sample in &old.network.places[place].samples {
             if let Some(fellow) = at(new, &name, *sample) {
                 add((place, fellow));
             }
         }
     }
     for place in cut(new) {
-        let name = new.place_name(place);
-        for sample in &new.places[place].samples {
+        let name = new.network.place_name(place);
+        for sample in &new.network.places[place].samples {
             if let Some(fellow) = at(old, &name, *sample) {
                 add((fellow, place));
             }
@@ -184,11 +186,15 @@ fn places(old: &World, new: &World) -> Vec<BothWorlds> {
 
 /// The place with a name that contains an address.
 fn at(world: &World, name: &str, address: IpAddr) -> Option<PlaceId> {
-    let place = match world.places[world.place_named(name)?].kind {
-        PlaceKind::Subnet(subnet) => world.places.find_in_vpc(address, world.subnets[subnet].vpc)?,
-        PlaceKind::Site(_) | PlaceKind::Outside => world.places.find(host_prefix(address), None).ok()?,
+    let place = match world.network.places[world.network.places.named(name)?].kind {
+        PlaceKind::Subnet(subnet) => {
+            world.network.places.find_in_vpc(address, world.network.subnets[subnet].vpc)?
+        }
+        PlaceKind::Site(_) | PlaceKind::Outside => {
+            world.network.places.find(host_prefix(address), None).ok()?
+        }
     };
-    (*world.place_name(place) == *name && has_clients(world, place)).then_some(place)
+    (*world.network.place_name(place) == *name && has_clients(world, place)).then_some(place)
 }
 
 /// Pairs of rows that differ, by question and difference; with the indexes of the locations.

@@ -31,7 +31,7 @@ pub fn audit(
                 json!({
                     "place": &*location.place,
                     "prefixes": location.prefixes,
-                    "resolver": &*survey.world.views[location.vantage.view].name,
+                    "resolver": &*survey.world.names.views[location.vantage.view].name,
                 })
             });
             let rows = survey.rows(group).filter(|row| is_shown(row, only)).map(|row| one(row, prices));

@@ -28,12 +28,12 @@ impl AuditLocation {
 
     /// The location of a place, with an optional resolver.
     pub(super) fn in_place(world: &World, place: PlaceId, view: Option<&str>) -> Result<Self, String> {
-        let name = world.place_name(place);
+        let name = world.network.place_name(place);
         // The vantage of the name determines the resolver; the index determines which of its places it is.
         let Vantage { view, .. } = vantage(world, &name, view)?;
-        let is_partial = world.place_named(&name) != Some(place);
+        let is_partial = world.network.places.named(&name) != Some(place);
         let prefixes = match is_partial {
-            true => world.places[place].prefixes.iter().map(ToString::to_string).collect(),
+            true => world.network.places[place].prefixes.iter().map(ToString::to_string).collect(),
             false => Vec::new(),
         };
         Ok(Self { place: name, prefixes, vantage: Vantage { view, place } })
@@ -43,7 +43,7 @@ impl AuditLocation {
 /// Whether a place has clients: interfaces of endpoints and gateways send no queries.
 pub fn has_clients(world: &World, place: PlaceId) -> bool {
     !matches!(
-        world.places[place].interface,
+        world.network.places[place].interface,
         Some(Interface::Endpoint(..) | Interface::ResolverEndpoint | Interface::NatGateway(_))
     )
 }
@@ -55,9 +55,10 @@ pub fn has_clients(world: &World, place: PlaceId) -> bool {
 /// A description of an invalid name.
 pub fn locations(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<AuditLocation>, String> {
     if from.is_empty() {
-        let all = world.places.indexed().map(|(index, _)| index);
-        let clients =
-            all.filter(|place| has_clients(world, *place) && world.places[*place].kind != PlaceKind::Outside);
+        let all = world.network.places.indexed().map(|(index, _)| index);
+        let clients = all.filter(|place| {
+            has_clients(world, *place) && world.network.places[*place].kind != PlaceKind::Outside
+        });
         return clients.map(|place| AuditLocation::in_place(world, place, view)).collect();
     }
     let mut locations: Vec<AuditLocation> = Vec::new();
@@ -89,7 +90,7 @@ impl LocationGroup {
     /// The distinct names of the resolvers.
     pub fn views<'w>(&self, world: &'w World) -> Vec<&'w str> {
         let mut views: Vec<&str> =
-            self.locations.iter().map(|location| &*world.views[location.vantage.view].name).collect();
+            self.locations.iter().map(|location| &*world.names.views[location.vantage.view].name).collect();
         views.sort_unstable();
         views.dedup();
         views

@@ -11,9 +11,9 @@ use crate::world::{PlaceKind, World, Zone};
 
 /// The regions of a world's VPCs, or of the VPCs of the given locations.
 pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Vec<Region> {
-    let vpc_of = |location: &AuditLocation| match world.places[location.vantage.place].kind {
-        PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
-        PlaceKind::Site(_) | PlaceKind::Outside => world.views[location.vantage.view].vpc(),
+    let vpc_of = |location: &AuditLocation| match world.network.places[location.vantage.place].kind {
+        PlaceKind::Subnet(subnet) => Some(world.network.subnets[subnet].vpc),
+        PlaceKind::Site(_) | PlaceKind::Outside => world.names.views[location.vantage.view].vpc(),
     };
     let mut regions: Vec<Region> = Vec::new();
     let mut add = |region: &Region| {
@@ -23,8 +23,8 @@ pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Ve
     };
     let queried_vpcs = || locations.iter().filter(|_| is_named).filter_map(vpc_of);
     match queried_vpcs().next().is_some() {
-        true => queried_vpcs().for_each(|vpc| add(&world.vpcs[vpc].region)),
-        false => world.vpcs.iter().for_each(|vpc| add(&vpc.region)),
+        true => queried_vpcs().for_each(|vpc| add(&world.network.vpcs[vpc].region)),
+        false => world.network.vpcs.iter().for_each(|vpc| add(&vpc.region)),
     }
     regions.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     regions
@@ -33,7 +33,7 @@ pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Ve
 /// The distinct names of AWS services in some regions, in order.
 pub fn service_names(world: &World, regions: &[Region]) -> Vec<Name> {
     let hosts: BTreeSet<String> =
-        regions.iter().flat_map(|region| world.public.facts.service_names(region)).collect();
+        regions.iter().flat_map(|region| world.names.public.facts.service_names(region)).collect();
     hosts.iter().filter_map(|host| Name::parse(host).ok()).collect()
 }
 
@@ -60,9 +60,9 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
         };
         all.insert((name, rtype.0));
     };
-    let hosted = world.hosted_zones.iter().map(|hosted| &hosted.zone);
-    let simulated = world.sites.iter().flat_map(|site| site.zones.iter().map(|(_, zone)| zone));
-    let zones: Vec<&Zone> = hosted.chain(simulated).chain([&world.public.records]).collect();
+    let hosted = world.names.hosted_zones.iter().map(|hosted| &hosted.zone);
+    let simulated = world.names.sites.iter().flat_map(|site| site.zones.iter().map(|(_, zone)| zone));
+    let zones: Vec<&Zone> = hosted.chain(simulated).chain([&world.names.public.records]).collect();
     for zone in zones {
         for (name, node) in zone.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
             // A CNAME or alias leads to addresses.
@@ -74,18 +74,18 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
             described.for_each(|rtype| add(name, rtype));
         }
     }
-    for (name, node) in world.public.overlay.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
+    for (name, node) in world.names.public.overlay.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
         // The well-known name of RFC 7050 is in the zone as well, the same in every world.
         if name.labels().last() != Some(b"arpa") {
             node.types().for_each(|rtype| add(name, rtype));
         }
     }
-    let private = world.endpoints.iter().flat_map(|endpoint| &endpoint.private_names);
-    let ruled = world.rules.iter().map(|rule| &rule.domain).filter(|domain| !domain.is_root());
+    let private = world.network.endpoints.iter().flat_map(|endpoint| &endpoint.private_names);
+    let ruled = world.names.rules.iter().map(|rule| &rule.domain).filter(|domain| !domain.is_root());
     for name in private.chain(ruled) {
         types.iter().for_each(|rtype| add(name, *rtype));
     }
-    for (expect, _) in &world.expectations {
+    for (expect, _) in &world.settings.expectations {
         add(expect.name.value(), expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value()));
     }
     all

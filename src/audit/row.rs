@@ -174,7 +174,7 @@ impl Row {
             claim: claim.map(|scoped| claim_of(world, scoped.claim)),
             profile: claim.and_then(|scoped| match scoped.source {
                 ClaimSource::Local => None,
-                ClaimSource::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
+                ClaimSource::Profile { profile, .. } => Some(world.names.profiles[profile].id.clone()),
             }),
             rcode: outcome.answer.rcode,
             records,

@@ -154,7 +154,7 @@ impl SurveyCache {
             .iter()
             .enumerate()
             .fold(0, |bits, (at, one)| bits | (u64::from(bypasses_endpoints(world, vantage, one)) << at));
-        let key = (vantage.view, world.place_vpc_index(vantage.place), number, past);
+        let key = (vantage.view, world.network.place_vpc_index(vantage.place), number, past);
         let compute = || suggestions(world, vantage, question, outcome).into();
         self.suggestions.entry(key).or_insert_with(compute).clone()
     }

@@ -23,7 +23,7 @@ impl Check {
     pub fn run(self) -> Exit {
         let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;
-        for (expect, mark) in &world.expectations {
+        for (expect, mark) in &world.settings.expectations {
             for difference in differences(&world, expect) {
                 failed += 1;
                 let position = position(&loaded.sources, *mark);
@@ -36,14 +36,14 @@ impl Check {
         for warning in missing_sources(&world) {
             out::print_error_line(format_args!("warning: {warning}"));
         }
-        let total = world.expectations.len();
+        let total = world.settings.expectations.len();
         let name = self.config.name().display();
         out::print_line(format_args!(
             "{name}: {}, {}, {}, {}; {}; {}, {}",
-            count(world.vpcs.len(), "VPC"),
-            count(world.subnets.len(), "subnet"),
-            count(world.endpoints.len(), "endpoint"),
-            count(world.sites.len(), "site"),
+            count(world.network.vpcs.len(), "VPC"),
+            count(world.network.subnets.len(), "subnet"),
+            count(world.network.endpoints.len(), "endpoint"),
+            count(world.network.sites.len(), "site"),
             loaded.report.summary(),
             count(total, "expectation"),
             count(failed, "difference"),

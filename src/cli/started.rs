@@ -45,18 +45,18 @@ impl Display for Started {
         let world = self.live.load();
         writeln!(f, "{BOLD}plustwo {}{BOLD:#} serves {}\n", env!("CARGO_PKG_VERSION"), self.config)?;
         let mut subnets: HashMap<Index<Vpc>, Vec<&Subnet>> = HashMap::new();
-        for subnet in world.subnets.iter() {
+        for subnet in world.network.subnets.iter() {
             subnets.entry(subnet.vpc).or_default().push(subnet);
         }
-        for (index, vpc) in world.vpcs.indexed() {
+        for (index, vpc) in world.network.vpcs.indexed() {
             let cidrs: Vec<String> = vpc.cidrs.iter().map(ToString::to_string).collect();
             writeln!(f, "  {BOLD}{}{BOLD:#}  {}  {}", vpc.id, vpc.region, cidrs.join(", "))?;
             for subnet in subnets.remove(&index).unwrap_or_default() {
-                let table = world.route_tables[subnet.route_table].id.as_deref().unwrap_or("-");
+                let table = world.network.route_tables[subnet.route_table].id.as_deref().unwrap_or("-");
                 let cidr = subnet.cidrs.first().map(ToString::to_string).unwrap_or_default();
                 writeln!(f, "    {:<22} {:<18} {:<17} {table}", subnet.id, cidr, subnet.availability_zone)?;
             }
-            for endpoint in vpc.endpoints.iter().map(|index| &world.endpoints[*index]) {
+            for endpoint in vpc.endpoints.iter().map(|index| &world.network.endpoints[*index]) {
                 let note = note(endpoint);
                 writeln!(f, "    {:<22} {:<45} {DIM}{note}{DIM:#}", endpoint.id, endpoint.service)?;
                 for association in &endpoint.associations {
@@ -69,7 +69,7 @@ impl Display for Started {
                 }
             }
         }
-        for site in world.sites.iter() {
+        for site in world.network.sites.iter() {
             let cidrs: Vec<String> = site.cidrs.iter().map(ToString::to_string).collect();
             let links: Vec<&str> = site.links.iter().map(|link| &*link.target).collect();
             writeln!(f, "  {BOLD}{}{BOLD:#}  {}  via {}", site.id, cidrs.join(", "), links.join(", "))?;
@@ -125,6 +125,7 @@ impl Started {
             if listener.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listener.ip().to_string() };
         let port = if listener.port() == 53 { String::new() } else { format!(" -p {}", listener.port()) };
         let name = world
+            .network
             .endpoints
             .iter()
             .find(|endpoint| {
@@ -137,14 +138,14 @@ impl Started {
             );
         writeln!(f, "\n  try:\n    dig @{server}{port} {name}")?;
         let mut described: Vec<Arc<str>> = Vec::new();
-        for (source, place) in world.places.clients() {
-            let place_name = world.place_name(place);
+        for (source, place) in world.network.places.clients() {
+            let place_name = world.network.place_name(place);
             let loopback = source.addr().is_loopback() && source.addr().is_ipv4();
             if !loopback || described.contains(&place_name) || described.len() >= MAX_PLACES {
                 continue;
             }
             if let Some(address) = source.hosts().next() {
-                let preposition = match world.places[place].kind {
+                let preposition = match world.network.places[place].kind {
                     PlaceKind::Subnet(_) => "as a client in",
                     PlaceKind::Site(_) | PlaceKind::Outside => "from",
                 };

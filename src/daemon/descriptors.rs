@@ -99,7 +99,8 @@ impl Demand {
     /// The demand of a configuration with a number of workers. `open` descriptors are open already.
     pub fn new(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
         let (udp_servers, servers) = name_servers(world);
-        let listeners: usize = world.listeners.iter().map(|listener| sockets_of(listener, workers)).sum();
+        let listeners: usize =
+            world.settings.listeners.iter().map(|listener| sockets_of(listener, workers)).sum();
         let runtimes = workers + 1;
         Self {
             // The admin listener, the query log's file and its successor, the file watch.
@@ -176,11 +177,13 @@ pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares 
 /// all.
 fn name_servers(world: &World) -> (usize, usize) {
     let (mut udp, mut all) = (0, 0);
-    for upstream in world.upstreams.iter() {
+    for upstream in world.names.upstreams.iter() {
         let sources = upstream.identity.sources.len().max(1);
         // Simulated servers need no sockets.
         let servers = upstream.identity.servers.iter();
-        for server in servers.filter(|server| !world.simulated_servers.contains_key(&server.address.ip())) {
+        for server in
+            servers.filter(|server| !world.names.simulated_servers.contains_key(&server.address.ip()))
+        {
             all += sources;
             udp += if server.transport == ServerTransport::Udp { sources } else { 0 };
         }

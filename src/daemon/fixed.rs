@@ -62,8 +62,12 @@ impl FixedSettings {
             ("[message_cache] serve_stale_s", cache.serve_stale_s.to_string()),
             ("[message_cache] prefetch", cache.prefetch.to_string()),
         ]);
-        let listeners =
-            world.listeners.iter().map(|listener| (listener.address, transports(listener))).collect();
+        let listeners = world
+            .settings
+            .listeners
+            .iter()
+            .map(|listener| (listener.address, transports(listener)))
+            .collect();
         Self { settings, listeners }
     }
 

@@ -21,21 +21,23 @@ const SEVERAL: usize = 3;
 pub fn missing(old: &World, new: &World) -> Vec<String> {
     let mut missing = Vec::new();
     let locations = |world: &World| {
-        !world.subnets.is_empty() || !world.sites.is_empty() || world.places.clients().next().is_some()
+        !world.network.subnets.is_empty()
+            || !world.network.sites.is_empty()
+            || world.network.places.clients().next().is_some()
     };
     if locations(old) && !locations(new) {
         missing.push(
             "the new configuration has no locations (VPCs with subnets, sites, clients), so every query would be REFUSED"
                 .to_owned(),
         );
-    } else if !old.subnets.is_empty() && new.subnets.is_empty() {
+    } else if !old.network.subnets.is_empty() && new.network.subnets.is_empty() {
         missing.push("the new configuration has no VPC with subnets".to_owned());
     }
-    missing.extend(old.listeners.iter().filter_map(|listener| unbound(listener, old, new)));
+    missing.extend(old.settings.listeners.iter().filter_map(|listener| unbound(listener, old, new)));
     let kinds = [
-        ("private hosted zones", old.hosted_zones.len(), new.hosted_zones.len()),
-        ("resolver rules", old.rules.len(), new.rules.len()),
-        ("VPC endpoints", old.endpoints.len(), new.endpoints.len()),
+        ("private hosted zones", old.names.hosted_zones.len(), new.names.hosted_zones.len()),
+        ("resolver rules", old.names.rules.len(), new.names.rules.len()),
+        ("VPC endpoints", old.network.endpoints.len(), new.network.endpoints.len()),
     ];
     for (kind, before, now) in kinds {
         if before >= SEVERAL && now == 0 {
@@ -47,16 +49,16 @@ pub fn missing(old: &World, new: &World) -> Vec<String> {
 
 /// The VPC or inbound endpoint of an old listener that is no longer configured.
 fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
-    let (vpc, is_inbound) = match old.views[listener.view?].kind {
-        ViewKind::Vpc(vpc) => (&old.vpcs[vpc].id, false),
-        ViewKind::Inbound(vpc) => (&old.vpcs[vpc].id, true),
+    let (vpc, is_inbound) = match old.names.views[listener.view?].kind {
+        ViewKind::Vpc(vpc) => (&old.network.vpcs[vpc].id, false),
+        ViewKind::Inbound(vpc) => (&old.network.vpcs[vpc].id, true),
         ViewKind::Public => return None,
     };
     let address = listener.address;
-    let Some((index, _)) = new.vpcs.indexed().find(|(_, candidate)| candidate.id == *vpc) else {
+    let Some((index, _)) = new.network.vpcs.indexed().find(|(_, candidate)| candidate.id == *vpc) else {
         return Some(format!("VPC {vpc}, to which the listener {address} is bound, is not declared"));
     };
-    let has_endpoint = new.inbound_endpoints.iter().any(|endpoint| endpoint.vpc == index);
+    let has_endpoint = new.names.inbound_endpoints.iter().any(|endpoint| endpoint.vpc == index);
     (is_inbound && !has_endpoint)
         .then(|| format!("VPC {vpc} has no inbound endpoint, but the listener {address} is bound to one"))
 }

@@ -196,15 +196,15 @@ fn summarise(engine: &Engine) {
     let world = engine.live().load();
     tracing::info!(
         hash = %world.hash,
-        vpcs = world.vpcs.len(),
-        subnets = world.subnets.len(),
-        endpoints = world.endpoints.len(),
-        routes = world.route_tables.iter().map(|table| table.iter().count()).sum::<usize>(),
-        hosted_zones = world.hosted_zones.len(),
-        rules = world.rules.len(),
-        sites = world.sites.len(),
-        places = world.places.len(),
-        claims = world.claims.name_count(),
+        vpcs = world.network.vpcs.len(),
+        subnets = world.network.subnets.len(),
+        endpoints = world.network.endpoints.len(),
+        routes = world.network.route_tables.iter().map(|table| table.iter().count()).sum::<usize>(),
+        hosted_zones = world.names.hosted_zones.len(),
+        rules = world.names.rules.len(),
+        sites = world.network.sites.len(),
+        places = world.network.places.len(),
+        claims = world.names.claims.name_count(),
         "Loaded the configuration."
     );
 }

@@ -205,7 +205,7 @@ fn counted<D: Future<Output = ()>>(
 /// Replaces the certificates by those of a checked world. If a file has become invalid in the meantime, the
 /// previous certificate remains.
 pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
-    for listener in &world.listeners {
+    for listener in &world.settings.listeners {
         let Some(files) = listener.tls() else { continue };
         let Some((_, certificate)) = certificates.iter().find(|(address, _)| *address == listener.address)
         else {

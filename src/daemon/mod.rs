@@ -110,7 +110,7 @@ impl Daemon {
         loader: Loader,
     ) -> Result<Self, StartError> {
         let server = &loaded.config.server;
-        let listeners = world.listeners.clone();
+        let listeners = world.settings.listeners.clone();
         let shares = descriptors::shares(server, &world, worker_count(server));
         let engine = Engine::open_with(&loaded.config, world, shares.sockets_per_server);
         let engine = Arc::new(engine.map_err(StartError::QueryLog)?);

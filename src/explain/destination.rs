@@ -46,23 +46,23 @@ impl Destination {
         match path.end {
             PathEnd::Here => Self::Here,
             PathEnd::Vpc(vpc, address) => {
-                let place = world.places.find_in_vpc(address, vpc);
-                let subnet = place.and_then(|place| match world.places[place].kind {
-                    PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].id.clone()),
+                let place = world.network.places.find_in_vpc(address, vpc);
+                let subnet = place.and_then(|place| match world.network.places[place].kind {
+                    PlaceKind::Subnet(subnet) => Some(world.network.subnets[subnet].id.clone()),
                     PlaceKind::Site(_) | PlaceKind::Outside => None,
                 });
-                let vpc = &world.vpcs[vpc];
+                let vpc = &world.network.vpcs[vpc];
                 let owner = vpc.interfaces.get(&address).and_then(|owner| owner_id(world, *owner));
                 Self::Subnet { vpc: vpc.id.clone(), subnet, owner }
             }
-            PathEnd::Site(site) => Self::Site(world.sites[site].id.clone()),
+            PathEnd::Site(site) => Self::Site(world.network.sites[site].id.clone()),
             PathEnd::VpcLattice => {
                 Self::Service { service: "VPC_LATTICE".into(), region: None, stays_on_aws_network: true }
             }
-            PathEnd::Public(address, from) => match world.ranges().owner(address) {
+            PathEnd::Public(address, from) => match world.network.ranges().owner(address) {
                 Some((service, region)) => {
                     let is_in_china = |region: &str| region.starts_with("cn-");
-                    let from = from.map(|vpc| world.vpcs[vpc].region.as_str());
+                    let from = from.map(|vpc| world.network.vpcs[vpc].region.as_str());
                     let stays = from.is_some_and(|from| !is_in_china(from) && !is_in_china(region));
                     Self::Service {
                         service: service.into(),
@@ -80,10 +80,10 @@ impl Destination {
 
 fn owner_id(world: &World, owner: Interface) -> Option<Arc<str>> {
     match owner {
-        Interface::Endpoint(index, _) => Some(world.endpoints[index].id.clone()),
-        Interface::Instance(index) => Some(world.instances[index].id.clone()),
-        Interface::NatGateway(index) => Some(world.nat_gateways[index].id.clone()),
-        Interface::Network(index) => Some(world.network_interfaces[index].id.clone()),
+        Interface::Endpoint(index, _) => Some(world.network.endpoints[index].id.clone()),
+        Interface::Instance(index) => Some(world.network.instances[index].id.clone()),
+        Interface::NatGateway(index) => Some(world.network.nat_gateways[index].id.clone()),
+        Interface::Network(index) => Some(world.network.network_interfaces[index].id.clone()),
         Interface::ResolverEndpoint => None,
     }
 }

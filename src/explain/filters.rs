@@ -25,7 +25,7 @@ impl FilterLine {
     pub fn of(world: &World, filter: &FilterResult) -> Self {
         let (id, rule, is_open) = match filter.filter {
             FilterId::SecurityGroup(index) => {
-                let group = &world.security_groups[index];
+                let group = &world.network.security_groups[index];
                 let rules = match filter.direction {
                     Direction::Ingress => Some(&group.ingress),
                     Direction::Egress => group.egress.as_ref(),
@@ -39,7 +39,7 @@ impl FilterLine {
                 (&group.id, decided.map(|rule| group_rule(world, rule)), is_open)
             }
             FilterId::NetworkAcl(index) => {
-                let acl = &world.network_acls[index];
+                let acl = &world.network.network_acls[index];
                 let rules = match filter.direction {
                     Direction::Ingress => &acl.ingress,
                     Direction::Egress => &acl.egress,
@@ -78,7 +78,7 @@ fn group_rule(world: &World, rule: &GroupRule) -> String {
     const MAX_PEERS: usize = 3;
     let peers = rule.peers.iter().take(MAX_PEERS).map(|peer| match peer {
         Peer::Prefix(prefix) => prefix.to_string(),
-        Peer::Group(group) => world.security_groups[*group].id.to_string(),
+        Peer::Group(group) => world.network.security_groups[*group].id.to_string(),
     });
     let mut described: Vec<String> = peers.collect();
     if rule.peers.len() > MAX_PEERS {

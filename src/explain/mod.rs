@@ -146,12 +146,15 @@ impl PathLine {
 /// A description of an unknown name.
 pub fn vantage(world: &World, from: &str, resolver: Option<&str>) -> Result<Vantage, String> {
     let view = resolver.map(|name| view_named(world, name)).transpose()?;
-    if let Some(place) = world.place_named(from) {
-        let view = view.map_or_else(|| world.view_of(place), |view| world.view_for(view, place));
+    if let Some(place) = world.network.places.named(from) {
+        let view = view.map_or_else(
+            || world.names.view_of(&world.network, place),
+            |view| world.names.view_for(&world.network, view, place),
+        );
         return Ok(Vantage { view, place });
     }
     let Ok(address) = from.parse::<IpAddr>() else {
-        let mut locations: Vec<&str> = world.places.names().map(|name| &**name).collect();
+        let mut locations: Vec<&str> = world.network.places.names().map(|name| &**name).collect();
         locations.sort_unstable();
         let help = match nearest(from, &locations) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -163,11 +166,11 @@ pub fn vantage(world: &World, from: &str, resolver: Option<&str>) -> Result<Vant
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
-    let endpoint = world.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name);
-    let view = world.views.indexed().find(|(_, view)| &*view.name == name);
+    let endpoint = world.names.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name);
+    let view = world.names.views.indexed().find(|(_, view)| &*view.name == name);
     endpoint.map(|endpoint| endpoint.view).or(view.map(|(index, _)| index)).ok_or_else(|| {
-        let endpoints = world.inbound_endpoints.iter().map(|endpoint| &*endpoint.id);
-        let vpcs = world.vpcs.iter().map(|vpc| &*vpc.id);
+        let endpoints = world.names.inbound_endpoints.iter().map(|endpoint| &*endpoint.id);
+        let vpcs = world.network.vpcs.iter().map(|vpc| &*vpc.id);
         let known: Vec<&str> = vpcs.chain(endpoints).chain(["public"]).collect();
         format!("unknown resolver `{name}`; resolvers are {}", known.join(", "))
     })
@@ -204,7 +207,7 @@ impl Explanation {
     ) -> Self {
         let mut recorder = Recorder::default();
         // The decision is repeated only to record what it considers.
-        let _ = decide(world, vantage.view, question, context, &mut recorder);
+        let _ = decide(&world.names, &world.network, vantage.view, question, context, &mut recorder);
         Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 
@@ -246,9 +249,9 @@ impl Explanation {
         let possible = suggestions::of(world, vantage, question, outcome);
         Self {
             question: question.clone(),
-            view: world.views[vantage.view].name.clone(),
-            place: world.place_name(vantage.place),
-            availability_zone: world.place_zone(vantage.place),
+            view: world.names.views[vantage.view].name.clone(),
+            place: world.network.place_name(vantage.place),
+            availability_zone: world.network.place_zone(vantage.place),
             source: outcome.source,
             rcode: Some(outcome.answer.rcode),
             claims: considered.claims.iter().map(|seen| claim_line(world, seen)).collect(),
@@ -286,9 +289,9 @@ pub struct PathExplanation {
 impl PathExplanation {
     /// Explains the path from a vantage's location to an address.
     pub fn of(world: &World, vantage: Vantage, address: IpAddr) -> Self {
-        let path = egress::path(world, vantage.place, address);
+        let path = egress::path(&world.network, vantage.place, address);
         Self {
-            place: world.place_name(vantage.place),
+            place: world.network.place_name(vantage.place),
             address,
             suggestions: sentences::of_path(world, vantage, address, &path),
             notes: notes::of_policies(world, [&path].into_iter()),
@@ -299,7 +302,7 @@ impl PathExplanation {
 
 /// Whether an offline outcome used the sealed internet where the daemon would query other servers.
 pub fn uses_sealed_internet(world: &World, outcome: &Outcome) -> bool {
-    world.internet.is_some() && matches!(outcome.source, Source::Public | Source::SystemRule)
+    world.names.internet.is_some() && matches!(outcome.source, Source::Public | Source::SystemRule)
 }
 
 fn lines(world: &World, sets: &[RrSet], outcome: &Outcome) -> Vec<AnswerLine> {
@@ -326,7 +329,7 @@ fn delegation_line(world: &World, referral: &Referral) -> DelegationLine {
     DelegationLine {
         zone: referral.cut.to_string(),
         servers: referral.servers.iter().map(ToString::to_string).collect(),
-        rule: world.rules[referral.rule].id.clone(),
+        rule: world.names.rules[referral.rule].id.clone(),
     }
 }
 
@@ -337,7 +340,7 @@ fn claim_line(world: &World, seen: &ConsideredClaim) -> ClaimLine {
     let suffix = labels[labels.len().saturating_sub(seen.labels)..].join(".");
     let profile = match seen.scoped.source {
         ClaimSource::Local => None,
-        ClaimSource::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
+        ClaimSource::Profile { profile, .. } => Some(world.names.profiles[profile].id.clone()),
     };
     let name = seen.name.to_string();
     ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, is_selected: seen.is_selected, rule }
@@ -353,24 +356,24 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
     match claim {
         Claim::ForwardRule(rule) => (
             "forward-rule",
-            world.rules[rule].id.clone(),
+            world.names.rules[rule].id.clone(),
             "a resolver rule applies to its domain and subdomains unless a more specific claim matches; for the same name \
              it takes precedence over a private hosted zone",
         ),
         Claim::SystemRule(rule) => (
             "system-rule",
-            world.rules[rule].id.clone(),
+            world.names.rules[rule].id.clone(),
             "a SYSTEM rule excludes this domain from a less specific FORWARD rule",
         ),
         Claim::HostedZone(zone) => (
             "private-hosted-zone",
-            world.hosted_zones[zone].id.clone(),
+            world.names.hosted_zones[zone].id.clone(),
             "the most specific private hosted zone answers; names that it lacks are not looked up elsewhere",
         ),
         Claim::Endpoint(zone) => (
             "endpoint",
-            world.endpoints[world.managed_zones[zone].endpoint].id.clone(),
-            match world.endpoints[world.managed_zones[zone].endpoint].kind {
+            world.network.endpoints[world.names.managed_zones[zone].endpoint].id.clone(),
+            match world.network.endpoints[world.names.managed_zones[zone].endpoint].kind {
                 EndpointKind::Resource | EndpointKind::ServiceNetwork => {
                     "the custom domain name has a private zone for exactly this name, visible throughout the VPC"
                 }
@@ -382,17 +385,17 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         ),
         Claim::GeneratedName(domain) => (
             "generated-name",
-            world.internal_domains[domain].zone.apex().to_string().into(),
+            world.names.internal_domains[domain].zone.apex().to_string().into(),
             "the resolver of a VPC with DNS host names answers queries for generated names of its region and for loopback names",
         ),
         Claim::Reverse(domain) => (
             "reverse",
-            world.internal_domains[domain].zone.apex().to_string().into(),
+            world.names.internal_domains[domain].zone.apex().to_string().into(),
             "the resolver of a VPC with DNS host names answers queries in the reverse zones of private addresses",
         ),
         Claim::PublicHostName(domain) => (
             "public-host-name",
-            world.internal_domains[domain].zone.apex().to_string().into(),
+            world.names.internal_domains[domain].zone.apex().to_string().into(),
             "an autodefined rule excludes public host names of the region from less specific FORWARD rules",
         ),
     }

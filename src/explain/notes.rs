@@ -29,7 +29,7 @@ pub fn of(
 pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath>) -> Vec<String> {
     let mut ids: Vec<&str> = paths
         .filter_map(|path| path.endpoint)
-        .map(|(index, _)| &world.endpoints[index])
+        .map(|(index, _)| &world.network.endpoints[index])
         .filter(|endpoint| endpoint.has_policy)
         .map(|endpoint| &*endpoint.id)
         .collect();
@@ -45,13 +45,14 @@ pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath
 
 /// A note about a gateway endpoint that determines the record types of a regional S3 name.
 fn gateway_endpoint_record_types(world: &World, vantage: Vantage, question: &Question) -> Option<String> {
-    let (families, _) = world.chosen_by_gateway_endpoint(vantage.view, &question.qname)?;
-    let vpc = &world.vpcs[world.views[vantage.view].vpc()?];
+    let (families, _) =
+        world.names.chosen_by_gateway_endpoint(&world.network, vantage.view, &question.qname)?;
+    let vpc = &world.network.vpcs[world.names.views[vantage.view].vpc()?];
     let of_s3 = |id: &&crate::world::Index<_>| {
-        let endpoint = &world.endpoints[**id];
+        let endpoint = &world.network.endpoints[**id];
         endpoint.kind == EndpointKind::Gateway && endpoint.service.ends_with(".s3")
     };
-    let gateway = &world.endpoints[*vpc.endpoints.iter().find(of_s3)?].id;
+    let gateway = &world.network.endpoints[*vpc.endpoints.iter().find(of_s3)?].id;
     let records = match families {
         AddressFamilies { v4: true, v6: true } => "A and AAAA records",
         AddressFamilies { v4: true, v6: false } => "only A records",
@@ -63,7 +64,7 @@ fn gateway_endpoint_record_types(world: &World, vantage: Vantage, question: &Que
 /// A note about interfaces without a healthy target, if an endpoint answered.
 fn unhealthy_interfaces(world: &World, claim: Claim) -> Option<String> {
     let Claim::Endpoint(zone) = claim else { return None };
-    let endpoint = &world.endpoints[world.managed_zones[zone].endpoint];
+    let endpoint = &world.network.endpoints[world.names.managed_zones[zone].endpoint];
     let unhealthy = endpoint.interfaces.iter().filter(|interface| !interface.is_healthy).count();
     let all = endpoint.interfaces.len();
     match unhealthy {

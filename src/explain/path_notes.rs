@@ -57,9 +57,9 @@ fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
 
 /// Traffic translated by a NAT gateway follows its route table, not the client's.
 fn translated_by_nat(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
-    let nat = &world.nat_gateways[path.translated_by?];
+    let nat = &world.network.nat_gateways[path.translated_by?];
     let embedded = IpAddr::V4(net::nat64_to_ipv4(address)?);
-    let of_vpc = world.vpcs[nat.vpc].endpoints.iter().map(|index| &world.endpoints[*index]);
+    let of_vpc = world.network.vpcs[nat.vpc].endpoints.iter().map(|index| &world.network.endpoints[*index]);
     let ids: Vec<_> =
         of_vpc.filter(|endpoint| endpoint.covers(embedded)).map(|endpoint| &*endpoint.id).collect();
     Some(format!(
@@ -167,23 +167,23 @@ pub fn breaks_group_references(world: &World, path: &EgressPath) -> bool {
 }
 
 fn passes_transit_gateway(world: &World, path: &EgressPath) -> bool {
-    path.hops.iter().any(|hop| world.transit_gateways.iter().any(|gateway| gateway.id == hop.id))
+    path.hops.iter().any(|hop| world.network.transit_gateways.iter().any(|gateway| gateway.id == hop.id))
 }
 
 /// The last NAT gateway on a path.
 fn last_nat<'w>(world: &'w World, path: &EgressPath) -> Option<&'w NatGateway> {
-    path.hops.iter().rev().find_map(|hop| world.nat_gateways.iter().find(|nat| nat.id == hop.id))
+    path.hops.iter().rev().find_map(|hop| world.network.nat_gateways.iter().find(|nat| nat.id == hop.id))
 }
 
 /// A description of a route table: its ID, or its owner.
 fn table(world: &World, table: RouteTableRef) -> String {
     match table {
-        RouteTableRef::Vpc(index) => match &world.route_tables[index].id {
+        RouteTableRef::Vpc(index) => match &world.network.route_tables[index].id {
             Some(id) => id.to_string(),
             None => "the route table".to_owned(),
         },
         RouteTableRef::TransitGateway(index, number) => {
-            let gateway = &world.transit_gateways[index];
+            let gateway = &world.network.transit_gateways[index];
             match &gateway.route_tables[number].id {
                 Some(id) => format!("{id} of {}", gateway.id),
                 None => format!("the route table of {}", gateway.id),

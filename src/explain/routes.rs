@@ -18,17 +18,17 @@ fn matched(world: &World, next: &NextRoute) -> Option<MatchedRoute> {
 pub fn route(world: &World, table: RouteTableRef, destination: IpNet) -> Option<MatchedRoute> {
     match table {
         RouteTableRef::Vpc(index) => {
-            let table = &world.route_tables[index];
+            let table = &world.network.route_tables[index];
             let route = table.exactly(&destination).first()?;
             Some(MatchedRoute {
                 route_table: table.id.clone(),
                 destination,
                 prefix_list: route.prefix_list.clone(),
-                target: world.target_id(&route.target),
+                target: world.network.target_id(&route.target),
             })
         }
         RouteTableRef::TransitGateway(index, number) => {
-            let gateway = &world.transit_gateways[index];
+            let gateway = &world.network.transit_gateways[index];
             let table = &gateway.route_tables[number];
             let route = table.iter().find(|route| route.destination == destination)?;
             let attachment = route.attachment.map(|number| gateway.attachments[number].id.clone());

@@ -52,14 +52,14 @@ fn of_suggestion(world: &World, outcome: &Outcome, suggestion: &Suggestion) -> S
             match outcome.paths.iter().find_map(|one| one.path.translated_by) {
                 Some(nat) => format!(
                     "A gateway endpoint for {id} in the route table of {} would carry this traffic from there at no charge.",
-                    world.nat_gateways[nat].id
+                    world.network.nat_gateways[nat].id
                 ),
                 None => format!("A gateway endpoint for {id} would carry this traffic at no charge."),
             }
         }
         SuggestionKind::EndpointInOtherVpc => {
-            let endpoint = world.endpoints.iter().find(|endpoint| *endpoint.id == **id);
-            let vpc = endpoint.map_or("another VPC", |endpoint| &world.vpcs[endpoint.vpc].id);
+            let endpoint = world.network.endpoints.iter().find(|endpoint| *endpoint.id == **id);
+            let vpc = endpoint.map_or("another VPC", |endpoint| &world.network.vpcs[endpoint.vpc].id);
             format!(
                 "{id} in {vpc} provides this service: associate a private hosted zone with the name, or a Profile with the \
                  endpoint, with this VPC, and add a route to the endpoint."
@@ -98,7 +98,7 @@ fn sentence(
         return described;
     }
     let path = address_path.map(|(_, path)| path);
-    let endpoint = path.and_then(|path| path.endpoint).map(|(index, _)| &world.endpoints[index]);
+    let endpoint = path.and_then(|path| path.endpoint).map(|(index, _)| &world.network.endpoints[index]);
     let endpoint_id = endpoint.map_or("the endpoint", |endpoint| &*endpoint.id);
     let table = table_of(world, vantage);
     let gateways = || gateways_of(world, vantage, address_path);
@@ -106,7 +106,7 @@ fn sentence(
         Reason::EndpointNotAssociatedWithTable => {
             format!("Associate the gateway endpoint ({}) with {table}, at no charge.", gateways())
         }
-        Reason::NoRoute => match world.places[vantage.place].kind {
+        Reason::NoRoute => match world.network.places[vantage.place].kind {
             PlaceKind::Subnet(_) => format!("{table} has no route to this address."),
             PlaceKind::Site(_) | PlaceKind::Outside => {
                 "No link of the site has a route to this address, and the site has no internet uplink.".to_owned()
@@ -117,7 +117,7 @@ fn sentence(
             "{endpoint_id} serves only private APIs, but names of public APIs resolve to it as well and receive status 403. Use \
              a custom domain name with an alias record (not a CNAME) for public APIs, or disable private DNS."
         ),
-        Reason::GatewayEndpointNotTransitive => match world.places[vantage.place].kind {
+        Reason::GatewayEndpointNotTransitive => match world.network.places[vantage.place].kind {
             PlaceKind::Subnet(_) => {
                 "A gateway endpoint serves only its own VPC: add one to the client's VPC, or use an interface endpoint."
                     .to_owned()
@@ -143,8 +143,9 @@ fn not_used(world: &World, vantage: Vantage, address_path: Option<(IpAddr, &Egre
              the A record, or disable DNS64 for clients with IPv4."
         ));
     }
-    let here = world.place_vpc(vantage.place);
-    let ipv4_only = here.map(|vpc| ipv4_only_gateway_endpoints(world, vpc, address)).unwrap_or_default();
+    let here = world.network.place_vpc(vantage.place);
+    let ipv4_only =
+        here.map(|vpc| ipv4_only_gateway_endpoints(&world.network, vpc, address)).unwrap_or_default();
     if !ipv4_only.is_empty() {
         let ids: Vec<&str> = ipv4_only.iter().map(|endpoint| &*endpoint.id).collect();
         let ids = ids.join(", ");
@@ -169,10 +170,10 @@ fn gateways_of(world: &World, vantage: Vantage, path: Option<(IpAddr, &EgressPat
     let covers = |endpoint: &&Endpoint| {
         address.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.covers(address))
     };
-    let vpc = world.views[vantage.view].vpc().or(world.place_vpc_index(vantage.place));
-    let endpoints = vpc.into_iter().flat_map(|vpc| &world.vpcs[vpc].endpoints);
+    let vpc = world.names.views[vantage.view].vpc().or(world.network.place_vpc_index(vantage.place));
+    let endpoints = vpc.into_iter().flat_map(|vpc| &world.network.vpcs[vpc].endpoints);
     let gateways = endpoints
-        .map(|index| &world.endpoints[*index])
+        .map(|index| &world.network.endpoints[*index])
         .filter(|endpoint| endpoint.kind == EndpointKind::Gateway)
         .filter(covers);
     gateways.map(|endpoint| &*endpoint.id).collect::<Vec<_>>().join(", ")
@@ -180,8 +181,10 @@ fn gateways_of(world: &World, vantage: Vantage, path: Option<(IpAddr, &EgressPat
 
 /// The ID of the route table of the vantage's location.
 fn table_of(world: &World, vantage: Vantage) -> &str {
-    let table = match world.places[vantage.place].kind {
-        PlaceKind::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.as_deref(),
+    let table = match world.network.places[vantage.place].kind {
+        PlaceKind::Subnet(subnet) => {
+            world.network.route_tables[world.network.subnets[subnet].route_table].id.as_deref()
+        }
         PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
     table.unwrap_or("the subnet's route table")
@@ -276,12 +279,13 @@ fn plain(reason: Reason) -> &'static str {
 /// Whether the client's route table has a gateway endpoint for the address, but another route takes
 /// precedence.
 fn bypasses_gateway(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath) -> bool {
-    let PlaceKind::Subnet(subnet) = world.places[vantage.place].kind else { return false };
-    let own = &world.subnets[subnet];
-    let table = &world.route_tables[own.route_table];
-    let mut endpoints = world.vpcs[own.vpc].endpoints.iter();
+    let PlaceKind::Subnet(subnet) = world.network.places[vantage.place].kind else { return false };
+    let own = &world.network.subnets[subnet];
+    let table = &world.network.route_tables[own.route_table];
+    let mut endpoints = world.network.vpcs[own.vpc].endpoints.iter();
     path.class != Class::GatewayEndpoint
-        && endpoints.any(|index| world.endpoints[*index].covers(address) && table.has_route_to(*index))
+        && endpoints
+            .any(|index| world.network.endpoints[*index].covers(address) && table.has_route_to(*index))
 }
 
 /// The suggestion for a path on which a filter denies traffic.
@@ -293,7 +297,7 @@ fn denied(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>)
     };
     match (filter.filter, filter.direction) {
         (FilterId::NetworkAcl(index), direction) => {
-            let id = &world.network_acls[index].id;
+            let id = &world.network.network_acls[index].id;
             let direction = direction.as_str();
             format!(
                 "The {direction} rules of {id} deny TCP {port} or its return traffic: network ACLs are stateless."
@@ -304,7 +308,7 @@ fn denied(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>)
                 Some(Destination::Subnet { owner: Some(owner), .. }) => owner,
                 _ => "the destination".into(),
             };
-            let names_groups = world.security_groups[index]
+            let names_groups = world.network.security_groups[index]
                 .ingress
                 .iter()
                 .any(|rule| rule.peers.iter().any(|peer| matches!(peer, Peer::Group(_))));

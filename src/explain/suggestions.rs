@@ -56,13 +56,14 @@ pub struct Suggestion {
 /// The possible changes for an answer.
 pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
     let mut suggestions = zone(world, vantage, question, outcome);
-    let (number, is_inside) = match (world.places[vantage.place].kind, world.views[vantage.view].kind) {
-        (PlaceKind::Subnet(subnet), _) => (world.subnets[subnet].vpc, true),
-        // Private DNS of an endpoint also applies to queries through an inbound endpoint of its VPC.
-        (_, ViewKind::Inbound(vpc)) => (vpc, false),
-        (PlaceKind::Site(_) | PlaceKind::Outside, _) => return suggestions,
-    };
-    let vpc = &world.vpcs[number];
+    let (number, is_inside) =
+        match (world.network.places[vantage.place].kind, world.names.views[vantage.view].kind) {
+            (PlaceKind::Subnet(subnet), _) => (world.network.subnets[subnet].vpc, true),
+            // Private DNS of an endpoint also applies to queries through an inbound endpoint of its VPC.
+            (_, ViewKind::Inbound(vpc)) => (vpc, false),
+            (PlaceKind::Site(_) | PlaceKind::Outside, _) => return suggestions,
+        };
+    let vpc = &world.network.vpcs[number];
     let bypassing = || outcome.paths.iter().filter(|one| bypasses_endpoints(world, vantage, one));
     if bypassing().next().is_none() {
         return suggestions;
@@ -100,7 +101,7 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
 /// Whether traffic reaches a public address without an endpoint. False for a client without an address of its
 /// family.
 pub fn bypasses_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
-    let here = &world.places[vantage.place];
+    let here = &world.network.places[vantage.place];
     let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_address_of_family(one.address);
     let class = one.path.class;
     is_sent
@@ -119,11 +120,11 @@ fn untranslated(address: IpAddr) -> IpAddr {
 fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> Option<(&'w Vpc, &'w str)> {
     let number = match nat64_to_ipv4(one.address) {
         None => own,
-        Some(_) => world.nat_gateways[one.path.translated_by?].vpc,
+        Some(_) => world.network.nat_gateways[one.path.translated_by?].vpc,
     };
-    let vpc = &world.vpcs[number];
+    let vpc = &world.network.vpcs[number];
     let address = untranslated(one.address);
-    let facts = world.public.facts;
+    let facts = world.names.public.facts;
     let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
     let of_gateways =
         lists.filter(|list| facts.services.find(&list.name, Offered::Gateway, &vpc.region).is_some());
@@ -134,7 +135,7 @@ fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> 
 
 /// Possible interface endpoints for a host, if the VPC has none: those of other VPCs, or else a new one.
 fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) -> Vec<Suggestion> {
-    let facts = world.public.facts;
+    let facts = world.names.public.facts;
     let covering = facts.services.covering_host(host);
     let mut services: Vec<String> = covering
         .iter()
@@ -160,7 +161,7 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
     };
     services.retain(|service| !endpoints(world, vpc).any(|endpoint| is_for_service(endpoint, service)));
     let possible = services.into_iter().flat_map(|service| {
-        let in_other_vpcs = world.endpoints.iter().filter(|endpoint| {
+        let in_other_vpcs = world.network.endpoints.iter().filter(|endpoint| {
             endpoint.vpc != number && endpoint.is_available && is_for_service(endpoint, &service)
         });
         let in_other_vpcs: Vec<Suggestion> = in_other_vpcs
@@ -180,23 +181,24 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
 /// The most specific private hosted zone that has records for the question but is not associated with the
 /// resolver's VPC.
 fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
-    let is_applicable = world.views[vantage.view].vpc().is_some()
+    let is_applicable = world.names.views[vantage.view].vpc().is_some()
         && (outcome.source == Source::Public || outcome.answer.answer.is_empty());
     if !is_applicable {
         return Vec::new();
     }
-    let view = world.views[vantage.view].claims;
-    let synthesises_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
+    let view = world.names.views[vantage.view].claims;
+    let synthesises_aaaa = world.names.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
     let is_queried = |rtype: RecordType| {
         [rtype, RecordType::ANY].contains(&question.qtype) || (synthesises_aaaa && rtype == RecordType::A)
     };
     let is_visible = |index| {
         world
+            .names
             .claims
             .covering(view, &question.qname)
             .any(|(_, scoped)| scoped.claim == Claim::HostedZone(index))
     };
-    let candidates = world.hosted_zones.indexed().filter(|(index, hosted)| {
+    let candidates = world.names.hosted_zones.indexed().filter(|(index, hosted)| {
         let is_in_zone = question.qname.labels_below(hosted.zone.apex()).is_some();
         // A zone that has the name without such records would hide those of public DNS.
         let has_records = || match hosted.zone.find(&question.qname) {
@@ -214,7 +216,7 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
 }
 
 fn endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
-    vpc.endpoints.iter().map(|index| &world.endpoints[*index])
+    vpc.endpoints.iter().map(|index| &world.network.endpoints[*index])
 }
 
 /// The names of an answer, in lower case without the trailing dot.

@@ -129,9 +129,9 @@ fn implied_connection(
     let connection = implied::implied_connection(event, rotation)?;
     let world = event.world;
     let [kind, service, endpoint, vpc] = endpoint_labels(world, connection.endpoint);
-    let subnet = Label::from(&world.subnets[connection.subnet].id);
+    let subnet = Label::from(&world.network.subnets[connection.subnet].id);
     let slot = metrics.implied_connections.slot([kind, service, endpoint, vpc, subnet]);
-    Some(ImpliedConnection { slot, endpoint: world.endpoints[connection.endpoint].id.clone() })
+    Some(ImpliedConnection { slot, endpoint: world.network.endpoints[connection.endpoint].id.clone() })
 }
 
 /// The number of rotations after which the order of addresses repeats. `None` if there are too many.
@@ -158,8 +158,8 @@ fn count_paths(
     metrics: &Metrics,
     slots: &mut Vec<SeriesSlot>,
 ) {
-    let vpc = world.place_vpc(vantage.place).map_or(Label::Constant(""), |vpc| Label::from(&vpc.id));
-    let subnet = Label::from(&world.place_name(vantage.place));
+    let vpc = world.network.place_vpc(vantage.place).map_or(Label::Constant(""), |vpc| Label::from(&vpc.id));
+    let subnet = Label::from(&world.network.place_name(vantage.place));
     let egress_slot = |class: Class, reach: &'static str| {
         metrics.egress_answers.slot([vpc.clone(), subnet.clone(), class.as_str().into(), reach.into()])
     };
@@ -179,8 +179,8 @@ fn count_paths(
 
 /// The values of the labels `endpoint_type`, `service_name`, `vpc_endpoint_id` and `vpc_id`.
 fn endpoint_labels(world: &World, index: Index<crate::world::Endpoint>) -> [Label; 4] {
-    let endpoint = &world.endpoints[index];
-    let vpc = &world.vpcs[endpoint.vpc];
+    let endpoint = &world.network.endpoints[index];
+    let vpc = &world.network.vpcs[endpoint.vpc];
     [endpoint.kind.as_str().into(), (&endpoint.service).into(), (&endpoint.id).into(), (&vpc.id).into()]
 }
 

@@ -51,7 +51,7 @@ pub fn implied_connection(event: &QueryEvent<'_>, rotation: usize) -> Option<End
     if !implies_connection(event) {
         return None;
     }
-    let client_subnet = match event.world.places[event.vantage?.place].kind {
+    let client_subnet = match event.world.network.places[event.vantage?.place].kind {
         PlaceKind::Subnet(subnet) => Some(subnet),
         PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
@@ -74,7 +74,7 @@ fn interface(event: &QueryEvent<'_>, address: IpAddr) -> Option<EndpointConnecti
     let (index, Some(number)) = path.endpoint? else {
         return None;
     };
-    let endpoint = &event.world.endpoints[index];
+    let endpoint = &event.world.network.endpoints[index];
     let counts = endpoint.kind == EndpointKind::Interface && endpoint.is_ipv6_only == address.is_ipv6();
     counts.then(|| EndpointConnection { endpoint: index, subnet: endpoint.interfaces[number].subnet })
 }

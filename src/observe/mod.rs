@@ -121,20 +121,20 @@ impl Observer {
         self.metrics.config_info.with([(&hash).into()], |info| info.set(1));
         self.metrics.config_last_reload_success.set(unix_seconds(SystemTime::now()));
         let objects = [
-            ("listener", world.listeners.len()),
-            ("vpc", world.vpcs.len()),
-            ("subnet", world.subnets.len()),
-            ("route-table", world.route_tables.len()),
-            ("nat-gateway", world.nat_gateways.len()),
-            ("endpoint", world.endpoints.len()),
-            ("security-group", world.security_groups.len()),
-            ("instance", world.instances.len()),
-            ("inbound-endpoint", world.inbound_endpoints.len()),
-            ("site", world.sites.len()),
-            ("hosted-zone", world.hosted_zones.len()),
-            ("resolver-rule", world.rules.len()),
-            ("view", world.views.len()),
-            ("place", world.places.len()),
+            ("listener", world.settings.listeners.len()),
+            ("vpc", world.network.vpcs.len()),
+            ("subnet", world.network.subnets.len()),
+            ("route-table", world.network.route_tables.len()),
+            ("nat-gateway", world.network.nat_gateways.len()),
+            ("endpoint", world.network.endpoints.len()),
+            ("security-group", world.network.security_groups.len()),
+            ("instance", world.network.instances.len()),
+            ("inbound-endpoint", world.names.inbound_endpoints.len()),
+            ("site", world.network.sites.len()),
+            ("hosted-zone", world.names.hosted_zones.len()),
+            ("resolver-rule", world.names.rules.len()),
+            ("view", world.names.views.len()),
+            ("place", world.network.places.len()),
         ];
         self.metrics.config_source_timestamp.clear();
         if let Some(at) = world.source_modified_s {

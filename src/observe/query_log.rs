@@ -102,9 +102,11 @@ impl Template {
     /// Creates the template for a question from a location, which applies to every client there.
     pub fn new(event: &QueryEvent<'_>) -> Self {
         let (world, outcome) = (event.world, event.outcome);
-        let place = event.vantage.map(|vantage| world.place_name(vantage.place));
-        let vpc =
-            event.vantage.and_then(|vantage| world.views[vantage.view].vpc()).map(|vpc| &world.vpcs[vpc]);
+        let place = event.vantage.map(|vantage| world.network.place_name(vantage.place));
+        let vpc = event
+            .vantage
+            .and_then(|vantage| world.names.views[vantage.view].vpc())
+            .map(|vpc| &world.network.vpcs[vpc]);
         let vpc_fields = VpcFields {
             version: "1.100000",
             account_id: vpc.and_then(|vpc| vpc.account.as_deref()),
@@ -118,7 +120,7 @@ impl Template {
             rcode: outcome.answer.rcode.to_string(),
         };
         let client_fields = ClientFields {
-            view: event.vantage.map(|vantage| &*world.views[vantage.view].name),
+            view: event.vantage.map(|vantage| &*world.names.views[vantage.view].name),
             place: place.as_deref(),
         };
         let outcome_fields = OutcomeFields {
@@ -258,14 +260,14 @@ fn transport(transport: Transport) -> &'static str {
 }
 
 fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
-    let instance = match world.places[vantage.place].interface {
-        Some(Interface::Instance(index)) => Some(&*world.instances[index].id),
+    let instance = match world.network.places[vantage.place].interface {
+        Some(Interface::Instance(index)) => Some(&*world.network.instances[index].id),
         _ => None,
     };
     // All inbound endpoints of a VPC have the same view, so its endpoint is known only if there is just one.
-    let resolver_endpoint = match world.views[vantage.view].kind {
+    let resolver_endpoint = match world.names.views[vantage.view].kind {
         ViewKind::Inbound(vpc) => {
-            let mut listeners = world.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
+            let mut listeners = world.names.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
             listeners.next().filter(|_| listeners.next().is_none()).map(|endpoint| &*endpoint.id)
         }
         ViewKind::Vpc(_) | ViewKind::Public => None,

@@ -306,7 +306,7 @@ fn the_clients_subnet_is_preferred_over_the_order_sent() {
         let lab = Lab::new();
         lab.event(&query(client, name, "A").with(event), |event| {
             let connection = implied::implied_connection(event, event.arrival.rotation);
-            connection.map(|connection| lab.world.subnets[connection.subnet].id.to_string())
+            connection.map(|connection| lab.world.network.subnets[connection.subnet].id.to_string())
         })
     };
     fn rotated(event: QueryEvent<'_>) -> QueryEvent<'_> {

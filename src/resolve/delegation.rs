@@ -14,7 +14,7 @@ use super::trace::Trace;
 use super::{ForwardTarget, QueryContext, Reply, Resolution, Source, Step};
 use crate::dns::{Answer, Class, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{
-    Index, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,
+    Index, Names, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,
 };
 
 /// Maximum nesting depth of lookups of server addresses. A delegation followed while looking up a server's
@@ -49,12 +49,12 @@ pub fn cut<'z>(zone: &'z Zone, question: &Question) -> Option<&'z RrSet> {
 
 /// The referral from NS records in a VPC. `None` if no DELEGATE rule matches any of the servers.
 pub fn referral(
-    world: &World,
+    names: &Names,
     vpc: Index<Vpc>,
     servers: &RrSet,
     address_sets: impl Fn(&Name) -> Vec<RrSet>,
 ) -> Option<Referral> {
-    let rules = &world.vpcs[vpc].delegations;
+    let rules = &names.resolvers[vpc].delegations;
     let names = servers.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::NS));
     let covered: Vec<(Name, Index<Rule>)> =
         names.filter_map(|name| rules.longest_match(&name).map(|rule| (name.clone(), *rule))).collect();
@@ -66,19 +66,19 @@ pub fn referral(
 }
 
 /// The referral of a private hosted zone.
-pub fn of_zone(world: &World, vpc: Index<Vpc>, zone: &Zone, servers: &RrSet) -> Option<Referral> {
+pub fn of_zone(names: &Names, vpc: Index<Vpc>, zone: &Zone, servers: &RrSet) -> Option<Referral> {
     let addresses = |name: &Name| {
         let node = zone.node(name).filter(|_| name.is_at_or_below(zone.apex()));
         let sets =
             [RecordType::A, RecordType::AAAA].map(|rtype| node.and_then(|node| node.rrset(rtype)).cloned());
         sets.into_iter().flatten().collect()
     };
-    referral(world, vpc, servers, addresses)
+    referral(names, vpc, servers, addresses)
 }
 
 /// The referral in an upstream's answer to a question, below `above`.
 pub fn of_answer(
-    world: &World,
+    names: &Names,
     vpc: Option<Index<Vpc>>,
     answer: &Answer,
     qname: &Name,
@@ -97,7 +97,7 @@ pub fn of_answer(
         let of_name = |set: &&RrSet| set.owner == *name && set.rtype != RecordType::NS;
         answer.authority.iter().filter(of_name).cloned().collect()
     };
-    referral(world, vpc?, servers, glue)
+    referral(names, vpc?, servers, glue)
 }
 
 /// The referral that a zone's server returns for a delegated name: the NS records and their glue
@@ -127,8 +127,8 @@ pub fn no_rule_matches(servers: &RrSet) -> Reply {
 
 /// The servers at these addresses, queried from the outbound endpoint of a rule. `None` if there is no
 /// address.
-pub fn upstream(world: &World, rule: Index<Rule>, addresses: &[IpAddr]) -> Option<Arc<Upstream>> {
-    let rule = &world.rules[rule];
+pub fn upstream(names: &Names, rule: Index<Rule>, addresses: &[IpAddr]) -> Option<Arc<Upstream>> {
+    let rule = &names.rules[rule];
     let server = |ip: &IpAddr| Server::new(SocketAddr::new(*ip, PORT), ServerTransport::Udp);
     let identity = UpstreamIdentity {
         servers: addresses.iter().map(server).collect(),
@@ -195,7 +195,8 @@ impl Delegation {
                     }
                 }
             }
-            self.target = upstream(world, self.referral.rule, &addresses).map(ForwardTarget::NameServers);
+            self.target =
+                upstream(&world.names, self.referral.rule, &addresses).map(ForwardTarget::NameServers);
             if self.target.is_none() && !self.start_next_lookup(vantage, context) {
                 return Next::Reply(self.unreachable());
             }

@@ -8,23 +8,24 @@ use crate::aws::Region;
 use crate::aws::hostname::{ip_label, parse_ip_label};
 use crate::dns::reverse::{ReverseName, parse_reverse};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
-use crate::world::{Generated, Index, InternalDomain, Vpc, World};
+use crate::world::{Generated, Index, InternalDomain, Names, Network, Vpc};
 
 /// Answers a question in an autodefined domain, which the VPC resolver serves itself.
 pub fn answer(
-    world: &World,
+    names: &Names,
+    network: &Network,
     vpc: Option<Index<Vpc>>,
     domain: &InternalDomain,
     source: Source,
     question: &Question,
 ) -> Reply {
     if let (Some(vpc), Generated::Hosts(region)) = (vpc, &domain.names)
-        && let Some(records) = host_records(world, vpc, region, domain, question)
+        && let Some(records) = host_records(names, network, vpc, region, domain, question)
     {
         return Reply::new(records, source);
     }
     if let (Some(vpc), Generated::Reverse(region, internal)) = (vpc, &domain.names)
-        && let Some(answer) = reverse(world, vpc, domain, (region, internal), question)
+        && let Some(answer) = reverse(names, network, vpc, domain, (region, internal), question)
     {
         return Reply::new(answer, source);
     }
@@ -33,7 +34,8 @@ pub fn answer(
 
 /// The records of an instance's name or of an address's name. `None` if it is neither or does not exist.
 fn host_records(
-    world: &World,
+    names: &Names,
+    network: &Network,
     vpc: Index<Vpc>,
     region: &Region,
     domain: &InternalDomain,
@@ -44,15 +46,15 @@ fn host_records(
     }
     let label = question.qname.first_label()?.to_ascii_lowercase();
     let addresses = match parse_ip_label(&label) {
-        Some(address) if has_ip_name(world, vpc, region, address) => vec![IpAddr::V4(address)],
+        Some(address) if has_ip_name(names, network, vpc, region, address) => vec![IpAddr::V4(address)],
         Some(_) => return None,
-        None => resource_name(world, vpc, region, &label)?,
+        None => resource_name(names, network, vpc, region, &label)?,
     };
     let matches_qtype = |rtype| question.qtype == rtype || question.qtype == RecordType::ANY;
     let found = addresses.into_iter().map(Rdata::for_address).find(|(rtype, _)| matches_qtype(*rtype));
     Some(match found {
         Some((rtype, rdata)) => {
-            let ttl = world.answers.generated_name_ttl;
+            let ttl = names.answers.generated_name_ttl;
             Answer::noerror(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
         }
         None => Answer::no_data(domain.zone.soa().clone()),
@@ -64,29 +66,41 @@ fn host_records(
 /// The name of a private address is computed from its label, whether or not an instance has the address. The
 /// name of any other address exists in the region of its VPC ("DNS attributes for your VPC"; captures). Names
 /// of a VPC in another region exist where its private addresses can be resolved ("VPC peering basics").
-fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Addr) -> bool {
+fn has_ip_name(
+    names: &Names,
+    network: &Network,
+    vpc: Index<Vpc>,
+    region: &Region,
+    address: Ipv4Addr,
+) -> bool {
     let ip = IpAddr::V4(address);
-    let own = &world.vpcs[vpc];
+    let (own, resolver) = (&network.vpcs[vpc], &names.resolvers[vpc]);
     let computed = own.region == *region && address.is_private();
     let is_in_resolvable_vpc = || {
-        let peers = own.dns_peers.iter().chain(own.transit_peers.iter().flat_map(|all| all.iter()));
-        let mut resolvable = std::iter::once(own).chain(peers.map(|peer| &world.vpcs[*peer]));
+        let peers = resolver.dns_peers.iter().chain(resolver.transit_peers.iter().flat_map(|all| all.iter()));
+        let mut resolvable = std::iter::once(own).chain(peers.map(|peer| &network.vpcs[*peer]));
         resolvable.any(|vpc| vpc.region == *region && vpc.contains(ip))
     };
     let is_used = || {
-        let mut homes = world.vpcs.iter().filter(|home| home.region == *region);
+        let mut homes = network.vpcs.iter().filter(|home| home.region == *region);
         homes.any(|home| home.interfaces.contains_key(&ip) && (computed || home.contains(ip)))
     };
-    (computed || is_in_resolvable_vpc()) && (world.answers.unused_ip_names || is_used())
+    (computed || is_in_resolvable_vpc()) && (names.answers.unused_ip_names || is_used())
 }
 
 /// The addresses of an instance's resource name. `None` if no instance that this VPC's resolver can resolve
 /// has the name.
-fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) -> Option<Vec<IpAddr>> {
-    let instance = &world.instances[*world.public.resource_names.get(label)?];
-    let home = world.subnets[instance.subnet].vpc;
-    let is_near = home == vpc || world.vpcs[vpc].resolves_private_addresses_of(home);
-    if !is_near || world.vpcs[home].region != *region {
+fn resource_name(
+    names: &Names,
+    network: &Network,
+    vpc: Index<Vpc>,
+    region: &Region,
+    label: &[u8],
+) -> Option<Vec<IpAddr>> {
+    let instance = &network.instances[*names.public.resource_names.get(label)?];
+    let home = network.subnets[instance.subnet].vpc;
+    let is_near = home == vpc || names.resolvers[vpc].resolves_private_addresses_of(home);
+    if !is_near || network.vpcs[home].region != *region {
         return None;
     }
     let a = instance.address.filter(|_| instance.resource_name.a).map(IpAddr::V4);
@@ -96,7 +110,8 @@ fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) 
 
 /// Answers a name in a reverse zone with the `ip-` name of the address. `None` if the zone data answers.
 fn reverse(
-    world: &World,
+    names: &Names,
+    network: &Network,
     vpc: Index<Vpc>,
     domain: &InternalDomain,
     (region, internal): (&Region, &Name),
@@ -111,13 +126,13 @@ fn reverse(
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
             // Reverse zones end at octet boundaries, so this one may contain addresses that are not in the
             // VPC.
-            if !has_ip_name(world, vpc, region, address) {
+            if !has_ip_name(names, network, vpc, region, address) {
                 return Some(Answer::nxdomain(soa()));
             }
             if !matches!(question.qtype, RecordType::PTR | RecordType::ANY) {
                 return Some(Answer::no_data(soa()));
             }
-            let ttl = world.answers.generated_name_ttl;
+            let ttl = names.answers.generated_name_ttl;
             let rdatas = vec![Rdata::from_name(&target)];
             Some(Answer::noerror(vec![RrSet::new(question.qname.clone(), RecordType::PTR, ttl, rdatas)]))
         }

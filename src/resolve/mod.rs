@@ -43,7 +43,7 @@ pub use trace::{ConsideredClaim, NoTrace, Recorder, RoutingRecord, Trace};
 use std::sync::Arc;
 
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType};
-use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
+use crate::world::{Claim, DnsSupportOff, Index, Names, Network, Rule, Upstream, ViewId};
 
 /// Inputs of a decision besides the world: the current time and a random number.
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +93,10 @@ pub enum ForwardTarget {
 
 impl ForwardTarget {
     /// The servers of this target. `None` if it has none.
-    pub fn upstream<'w>(&'w self, world: &'w World) -> Option<&'w Upstream> {
+    pub fn upstream<'w>(&'w self, names: &'w Names) -> Option<&'w Upstream> {
         match self {
-            Self::Rule(rule) => world.rules[*rule].upstream.map(|index| &world.upstreams[index]),
-            Self::Internet => world.internet.map(|index| &world.upstreams[index]),
+            Self::Rule(rule) => names.rules[*rule].upstream.map(|index| &names.upstreams[index]),
+            Self::Internet => names.internet.map(|index| &names.upstreams[index]),
             Self::NameServers(upstream) => Some(upstream),
         }
     }
@@ -127,33 +127,34 @@ impl Reply {
 /// Rules, hosted zones, endpoint private DNS and generated names are all claims; the most specific claim
 /// answers, regardless of its kind. A name without a claim is resolved via public DNS.
 pub fn decide(
-    world: &World,
+    names: &Names,
+    network: &Network,
     view: ViewId,
     question: &Question,
     context: QueryContext,
     trace: &mut impl Trace,
 ) -> Decision {
-    let vpc = world.views[view].vpc();
-    if vpc.is_some_and(|vpc| !world.vpcs[vpc].dns_support) {
-        return dns_support_off(world);
+    let vpc = names.views[view].vpc();
+    if vpc.is_some_and(|vpc| !network.vpcs[vpc].dns_support) {
+        return dns_support_off(names);
     }
-    if world.views[view].dns64
-        && let Some(reply) = dns64::reverse(question, world.answers.generated_name_ttl)
+    if names.views[view].dns64
+        && let Some(reply) = dns64::reverse(question, names.answers.generated_name_ttl)
     {
         return Decision::Reply(reply);
     }
-    if let Some(reply) = special_use::resolver_name_reply(world, view, question) {
+    if let Some(reply) = special_use::resolver_name_reply(names, view, question) {
         return Decision::Reply(reply);
     }
-    let (claim, by_system_rule) = winning_claim(world, view, question, trace);
+    let (claim, by_system_rule) = winning_claim(names, view, question, trace);
     let mut reply = match claim {
         Some(Claim::ForwardRule(rule)) => {
             return Decision::Forward { target: ForwardTarget::Rule(rule), source: Source::ForwardRule };
         }
         Some(Claim::HostedZone(index)) => {
-            let zone = &world.hosted_zones[index].zone;
+            let zone = &names.hosted_zones[index].zone;
             match delegation::cut(zone, question) {
-                Some(servers) => match vpc.and_then(|vpc| delegation::of_zone(world, vpc, zone, servers)) {
+                Some(servers) => match vpc.and_then(|vpc| delegation::of_zone(names, vpc, zone, servers)) {
                     Some(referral) => return Decision::Refer(Box::new(referral)),
                     // An NS query for the delegation point itself is answered with its NS records.
                     None if question.qtype == RecordType::NS && question.qname == servers.owner => {
@@ -162,22 +163,27 @@ pub fn decide(
                     None => delegation::no_rule_matches(servers),
                 },
                 None => {
-                    let context = routing_context(world, view, context);
+                    let context = routing_context(names, network, view, context);
                     zone::answer_routed(zone, question, Source::PrivateHostedZone, &context, trace)
                 }
             }
         }
         Some(Claim::Endpoint(index)) => {
-            zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint)
+            zone::answer(&names.managed_zones[index].zone, question, Source::Endpoint)
         }
-        Some(Claim::GeneratedName(index)) => {
-            hostname::answer(world, vpc, &world.internal_domains[index], Source::GeneratedName, question)
-        }
+        Some(Claim::GeneratedName(index)) => hostname::answer(
+            names,
+            network,
+            vpc,
+            &names.internal_domains[index],
+            Source::GeneratedName,
+            question,
+        ),
         Some(Claim::Reverse(index)) => {
-            hostname::answer(world, vpc, &world.internal_domains[index], Source::Reverse, question)
+            hostname::answer(names, network, vpc, &names.internal_domains[index], Source::Reverse, question)
         }
         Some(Claim::SystemRule(_) | Claim::PublicHostName(_)) | None => {
-            match public::answer(world, view, question, context.now) {
+            match public::answer(names, network, view, question, context.now) {
                 Some(reply) => reply,
                 None => {
                     return Decision::Forward {
@@ -195,9 +201,14 @@ pub fn decide(
 }
 
 /// The inputs of routing policies.
-fn routing_context(world: &World, view: ViewId, context: QueryContext) -> RoutingContext<'_> {
-    let region = world.views[view].vpc().map(|vpc| &world.vpcs[vpc].region);
-    RoutingContext { region, region_locations: &world.public.facts.regions, random: context.random }
+fn routing_context<'w>(
+    names: &'w Names,
+    network: &'w Network,
+    view: ViewId,
+    context: QueryContext,
+) -> RoutingContext<'w> {
+    let region = names.views[view].vpc().map(|vpc| &network.vpcs[vpc].region);
+    RoutingContext { region, region_locations: &names.public.facts.regions, random: context.random }
 }
 
 fn public_source(by_system_rule: bool) -> Source {
@@ -210,12 +221,12 @@ fn public_source(by_system_rule: bool) -> Source {
 /// FORWARD rule. This is an assumption of the project; AWS documents only that such queries are resolved
 /// locally.
 fn winning_claim(
-    world: &World,
+    names: &Names,
     view: ViewId,
     question: &Question,
     trace: &mut impl Trace,
 ) -> (Option<Claim>, bool) {
-    let mut covering = world.claims.covering(world.views[view].claims, &question.qname);
+    let mut covering = names.claims.covering(names.views[view].claims, &question.qname);
     let mut first = None;
     let mut chosen = None;
     for (labels, scoped) in &mut covering {
@@ -243,8 +254,8 @@ fn winning_claim(
 }
 
 /// The reply if DNS support is disabled. AWS documents only that queries do not succeed.
-fn dns_support_off(world: &World) -> Decision {
-    let rcode = match world.answers.dns_support_off {
+fn dns_support_off(names: &Names) -> Decision {
+    let rcode = match names.answers.dns_support_off {
         DnsSupportOff::Silent => return Decision::NoReply,
         DnsSupportOff::Refused => Rcode::REFUSED,
         DnsSupportOff::Servfail => Rcode::SERVFAIL,

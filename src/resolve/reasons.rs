@@ -14,7 +14,7 @@ use crate::world::{Endpoint, Index, Interface, PlaceKind, PrivateDns, Vantage, V
 /// Adds to each path of an outcome the reasons that follow from the names of the answer.
 pub fn add(world: &World, vantage: Vantage, question: &Question, outcome: &mut Outcome) {
     let crosses = crosses_zone(world, vantage, &outcome.paths);
-    let names = Names::of(world, vantage, question, outcome);
+    let names = QueriedNames::of(world, vantage, question, outcome);
     for one in &mut outcome.paths {
         // Not shared yet, so nothing is copied.
         let path = Arc::make_mut(&mut one.path);
@@ -30,8 +30,8 @@ pub fn add(world: &World, vantage: Vantage, question: &Question, outcome: &mut O
 
 /// Whether none of the endpoint's interfaces in the answer is in the client's Availability Zone.
 fn crosses_zone(world: &World, vantage: Vantage, paths: &[AddressPath]) -> bool {
-    let PlaceKind::Subnet(subnet) = world.places[vantage.place].kind else { return false };
-    let zone = &world.subnets[subnet].availability_zone;
+    let PlaceKind::Subnet(subnet) = world.network.places[vantage.place].kind else { return false };
+    let zone = &world.network.subnets[subnet].availability_zone;
     let mut zones = paths
         .iter()
         .filter(|one| one.path.class.is_endpoint_interface())
@@ -45,7 +45,7 @@ fn crosses_zone(world: &World, vantage: Vantage, paths: &[AddressPath]) -> bool 
 }
 
 /// The names of an answer, and the endpoints that the client's VPC has for them.
-struct Names<'w> {
+struct QueriedNames<'w> {
     /// The VPC whose endpoints could have answered.
     vpc: Option<(Index<Vpc>, &'w Vpc)>,
     /// Reasons common to all addresses that are not addresses of an endpoint interface.
@@ -57,15 +57,15 @@ struct Names<'w> {
     source: Source,
 }
 
-impl<'w> Names<'w> {
+impl<'w> QueriedNames<'w> {
     fn of(world: &'w World, vantage: Vantage, question: &'w Question, outcome: &Outcome) -> Self {
-        let view = &world.views[vantage.view];
+        let view = &world.names.views[vantage.view];
         let mut names = vec![question.qname.clone()];
         for set in outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME) {
             names.extend(set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));
         }
         Self {
-            vpc: view.vpc().map(|index| (index, &world.vpcs[index])),
+            vpc: view.vpc().map(|index| (index, &world.network.vpcs[index])),
             non_endpoint_reasons: OnceCell::new(),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
             names,
@@ -81,7 +81,7 @@ impl<'w> Names<'w> {
             return;
         }
         let endpoint = match path.endpoint {
-            Some((index, Some(_))) => Some(&world.endpoints[index]),
+            Some((index, Some(_))) => Some(&world.network.endpoints[index]),
             // The name resolves to an endpoint of this VPC, although the client reaches it through another
             // network.
             _ => interface_endpoint_at(world, number, address),
@@ -97,7 +97,7 @@ impl<'w> Names<'w> {
 
     /// Why the names do not resolve to an interface of the VPC's endpoints. The same for all their addresses.
     fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
-        let facts = world.public.facts;
+        let facts = world.names.public.facts;
         let mut reasons = Vec::new();
         for name in &self.names {
             let host = host(name);
@@ -155,21 +155,21 @@ impl<'w> Names<'w> {
     fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
         let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
         let is_negative = outcome.answer.answer.is_empty();
-        private && is_negative && public::has_records(world, self.question)
+        private && is_negative && public::has_records(&world.names, self.question)
     }
 }
 
 /// The endpoint of a VPC that has names and an interface with this address.
 fn interface_endpoint_at(world: &World, vpc: Index<Vpc>, address: IpAddr) -> Option<&Endpoint> {
-    let place = world.places.find_in_vpc(address, vpc)?;
-    let Some(Interface::Endpoint(index, _)) = world.places[place].interface else { return None };
-    let endpoint = &world.endpoints[index];
+    let place = world.network.places.find_in_vpc(address, vpc)?;
+    let Some(Interface::Endpoint(index, _)) = world.network.places[place].interface else { return None };
+    let endpoint = &world.network.endpoints[index];
     (endpoint.kind.has_names() && endpoint.is_available).then_some(endpoint)
 }
 
 /// The available endpoints of a VPC that have names.
 fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
-    let all = vpc.endpoints.iter().map(|index| &world.endpoints[*index]);
+    let all = vpc.endpoints.iter().map(|index| &world.network.endpoints[*index]);
     all.filter(|endpoint| endpoint.kind.has_names() && endpoint.is_available)
 }
 

@@ -37,10 +37,10 @@ pub fn resolve(
             Step::Done(outcome) => return outcome.map(|outcome| *outcome),
             Step::Forward(target, question) => {
                 let answer = match &target {
-                    ForwardTarget::Internet => public::sealed(world, &question, context.now),
+                    ForwardTarget::Internet => public::sealed(&world.names, &question, context.now),
                     ForwardTarget::Rule(_) | ForwardTarget::NameServers(_) => {
                         simulated_answer(world, &target, &question, context.now)
-                            .unwrap_or_else(|| offline_answer(target.upstream(world)))
+                            .unwrap_or_else(|| offline_answer(target.upstream(&world.names)))
                     }
                 };
                 resolution.supply_answer(target, answer, Cacheability::Generation);
@@ -209,7 +209,8 @@ impl Resolution {
                 }
                 return next;
             }
-            match decide(world, self.vantage.view, &self.current, self.context, trace) {
+            match decide(&world.names, &world.network, self.vantage.view, &self.current, self.context, trace)
+            {
                 Decision::Reply(reply) => {
                     self.upstream_answer = None;
                     return Next::Reply(reply);
@@ -234,12 +235,12 @@ impl Resolution {
             self.upstream_answer.as_ref().filter(|upstream_answer| upstream_answer.target == *target)?;
         let above = match (&self.delegated, target) {
             (Some(delegated), _) => delegated.cut(),
-            (None, ForwardTarget::Rule(rule)) => &world.rules[*rule].domain,
+            (None, ForwardTarget::Rule(rule)) => &world.names.rules[*rule].domain,
             // Public DNS is provided by resolvers, which do not return referrals.
             (None, _) => return None,
         };
-        let vpc = world.views[self.vantage.view].vpc();
-        delegation::of_answer(world, vpc, answer, &self.current.qname, above)
+        let vpc = world.names.views[self.vantage.view].vpc();
+        delegation::of_answer(&world.names, vpc, answer, &self.current.qname, above)
     }
 
     /// The part of an upstream's answer that concerns the current name.
@@ -327,7 +328,7 @@ impl Resolution {
 
     /// The answer to an AAAA question in a view with DNS64. `None` if A records are to be looked up first.
     fn apply_dns64(&mut self, world: &World, answer: Answer) -> Option<Answer> {
-        if self.question.qtype != RecordType::AAAA || !world.views[self.vantage.view].dns64 {
+        if self.question.qtype != RecordType::AAAA || !world.names.views[self.vantage.view].dns64 {
             return Some(answer);
         }
         match self.without_aaaa.take() {
@@ -383,7 +384,7 @@ impl Resolution {
 
     fn finish(&self, world: &World, mut answer: Answer) -> Outcome {
         answer.upstream_edes.clone_from(&self.upstream_edes);
-        let limits = &world.answers;
+        let limits = &world.names.answers;
         for set in &mut answer.answer {
             set.ttl = set.ttl.min(limits.max_ttl);
         }
@@ -391,7 +392,7 @@ impl Resolution {
             set.ttl = set.ttl.min(limits.max_negative_ttl);
         }
         let source = self.source.unwrap_or(Source::Public);
-        let paths = egress::paths(world, self.vantage.place, &answer);
+        let paths = egress::paths(&world.network, self.vantage.place, &answer);
         let mut outcome =
             Outcome { answer, source, paths, reasons: Vec::new(), cacheability: self.cacheability };
         reasons::add(world, self.vantage, &self.question, &mut outcome);
@@ -429,21 +430,24 @@ pub fn simulated_answer(
     question: &Question,
     now_s: u64,
 ) -> Option<Answer> {
-    let upstream = target.upstream(world)?;
-    let simulated =
-        |server: &Server| Some((server.address.ip(), world.simulated_servers.get(&server.address.ip())?));
+    let upstream = target.upstream(&world.names)?;
+    let simulated = |server: &Server| {
+        Some((server.address.ip(), world.names.simulated_servers.get(&server.address.ip())?))
+    };
     let (target, site) = upstream.identity.servers.iter().find_map(simulated)?;
-    let site = &world.sites[*site];
-    let Some(zone) = site.zones.longest_match(&question.qname) else {
-        let text =
-            format!("rule={} target={target} at {} refused {}", upstream.name, site.id, question.qname);
+    let site = *site;
+    let Some(zone) = world.names.sites[site].zones.longest_match(&question.qname) else {
+        let text = format!(
+            "rule={} target={target} at {} refused {}",
+            upstream.name, world.network.sites[site].id, question.qname
+        );
         return Some(Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, text)));
     };
     let mut answer = match delegation::cut(zone, question) {
         Some(servers) => delegation::refer(zone, servers),
         None => zone::answer(zone, question, Source::ForwardRule).answer,
     };
-    public::count_down(&mut answer, world.answers.max_ttl, now_s);
+    public::count_down(&mut answer, world.names.answers.max_ttl, now_s);
     Some(answer)
 }
 

@@ -7,7 +7,7 @@
 
 use super::{Reply, Source, zone};
 use crate::dns::{Answer, Ede, Question, Rcode, Rdata, RecordType, RrSet};
-use crate::world::{SpecialUseNames, SpecialUseZone, ViewId, World};
+use crate::world::{Names, SpecialUseNames, SpecialUseZone, ViewId};
 
 /// The end of a name below `arpa`, in wire form.
 const ARPA: &[u8] = b"\x04arpa\0";
@@ -20,32 +20,32 @@ const DESIGNATION_TTL_S: u32 = 300;
 ///
 /// A FORWARD rule for the root domain does not apply: another resolver's records at `resolver.arpa` describe
 /// that resolver (RFC 9462 section 6.4).
-pub fn resolver_name_reply(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+pub fn resolver_name_reply(names: &Names, view: ViewId, question: &Question) -> Option<Reply> {
     // All of them are below `arpa`. This early return matters, because this runs for every query that is not
     // answered from a cache.
     if !question.qname.as_wire().ends_with(ARPA) {
         return None;
     }
     let special =
-        world.public.special_use.longest_match(&question.qname).filter(|zone| zone.is_about_resolver)?;
+        names.public.special_use.longest_match(&question.qname).filter(|zone| zone.is_about_resolver)?;
     let apex_labels = special.zone.apex().label_count();
-    let deepest = world.claims.covering(world.views[view].claims, &question.qname).next();
+    let deepest = names.claims.covering(names.views[view].claims, &question.qname).next();
     let is_claimed = deepest.is_some_and(|(labels, _)| labels >= apex_labels);
     (!is_claimed)
-        .then(|| designation(world, view, special, question).unwrap_or_else(|| answer(special, question)))
+        .then(|| designation(names, view, special, question).unwrap_or_else(|| answer(special, question)))
 }
 
 /// The encrypted listeners with the same view, for `_dns.resolver.arpa` (RFC 9462 section 4). `None` for
 /// other questions, or if there is no such listener.
-fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: &Question) -> Option<Reply> {
+fn designation(names: &Names, view: ViewId, special: &SpecialUseZone, question: &Question) -> Option<Reply> {
     let is_type = matches!(question.qtype, RecordType::SVCB | RecordType::ANY);
     let is_name = question.qname.first_label() == Some(b"_dns")
         && question.qname.labels_below(special.zone.apex()) == Some(1);
-    if !is_type || !is_name || world.public.designated.is_empty() {
+    if !is_type || !is_name || names.public.designated.is_empty() {
         return None;
     }
-    let claims_of = |view: ViewId| world.views[view].claims;
-    let all = world.public.designated.iter();
+    let claims_of = |view: ViewId| names.views[view].claims;
+    let all = names.public.designated.iter();
     let same = all.filter(|listener| listener.view.is_none_or(|bound| claims_of(bound) == claims_of(view)));
     let rdatas: Vec<Rdata> = same.map(|listener| listener.svcb.clone()).collect();
     let set = RrSet::new(question.qname.clone(), RecordType::SVCB, DESIGNATION_TTL_S, rdatas);
@@ -54,9 +54,9 @@ fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: 
 
 /// Answers the other special-use names, if no claim matches. `None` if the name is not special-use, or if the
 /// configuration forwards them to the internet.
-pub fn unclaimed(world: &World, question: &Question) -> Option<Reply> {
-    let special = world.public.special_use.longest_match(&question.qname)?;
-    let is_local = special.is_about_resolver || world.answers.special_use_names == SpecialUseNames::Local;
+pub fn unclaimed(names: &Names, question: &Question) -> Option<Reply> {
+    let special = names.public.special_use.longest_match(&question.qname)?;
+    let is_local = special.is_about_resolver || names.answers.special_use_names == SpecialUseNames::Local;
     is_local.then(|| answer(special, question))
 }
 

@@ -33,12 +33,12 @@ const MAX_ADDRESSES: usize = 2;
 
 /// Whether a client's replies are annotated without a request for it.
 pub fn annotates_by_default(world: &World, peer: IpAddr) -> bool {
-    world.annotate.ede == EdeMode::Always && may_receive_annotations(world, peer)
+    world.settings.annotate.ede == EdeMode::Always && may_receive_annotations(world, peer)
 }
 
 /// Whether a client's replies are annotated on request.
 pub fn annotates_on_request(world: &World, peer: IpAddr) -> bool {
-    world.annotate.ede != EdeMode::Off && may_receive_annotations(world, peer)
+    world.settings.annotate.ede != EdeMode::Off && may_receive_annotations(world, peer)
 }
 
 /// Whether a query requests annotations.
@@ -60,7 +60,8 @@ pub fn option(
     outcome: &Outcome,
     context: QueryContext,
 ) -> Option<(u16, Vec<u8>)> {
-    if !requests_annotation(query) || !world.annotate.option || !may_receive_annotations(world, peer) {
+    if !requests_annotation(query) || !world.settings.annotate.option || !may_receive_annotations(world, peer)
+    {
         return None;
     }
     let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, context);
@@ -71,13 +72,13 @@ pub fn option(
 
 /// Whether a client is allowed to receive annotations.
 pub fn may_receive_annotations(world: &World, peer: IpAddr) -> bool {
-    world.annotate.to.iter().any(|prefix| prefix.contains(&peer))
+    world.settings.annotate.to.iter().any(|prefix| prefix.contains(&peer))
 }
 
 /// One text for each distinct path, and one with the number of the others; for an answer without addresses,
 /// one text if there is a reason.
 pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
-    let from = world.place_name(vantage.place);
+    let from = world.network.place_name(vantage.place);
     let groups = grouped(&outcome.paths);
     if groups.is_empty() {
         if outcome.reasons.is_empty() {
@@ -135,7 +136,7 @@ fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> S
         text.push_str(part);
     }
     if let Some((endpoint, _)) = path.endpoint {
-        for part in [" service=", &world.endpoints[endpoint].service] {
+        for part in [" service=", &world.network.endpoints[endpoint].service] {
             text.push_str(part);
         }
     }

@@ -21,7 +21,7 @@ pub fn answer(
 ) -> Option<Answer> {
     let refused =
         |text: &str| Some(Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text)));
-    if !world.annotate.chaos {
+    if !world.settings.annotate.chaos {
         return refused("CHAOS queries are disabled (annotate.chaos)");
     }
     if !matches!(question.qtype, RecordType::TXT | RecordType::ANY) {
@@ -34,8 +34,8 @@ pub fn answer(
         "id.server." | "hostname.bind." => vec!["plustwo".to_owned()],
         _ if !is_annotated => return refused("paths are not shown to this client (annotate.to)"),
         "whoami.plustwo." => vec![
-            format!("view={}", world.views[vantage.view].name),
-            format!("place={}", world.place_name(vantage.place)),
+            format!("view={}", world.names.views[vantage.view].name),
+            format!("place={}", world.network.place_name(vantage.place)),
             format!("client={client}"),
         ],
         _ => return None,
@@ -57,7 +57,7 @@ pub fn explanation(
     questions: &[Question],
     results: &[Explained],
 ) -> Outcome {
-    let from = world.place_name(vantage.place);
+    let from = world.network.place_name(vantage.place);
     let mut texts = Vec::new();
     for (Question { qtype, .. }, Explained { result, .. }) in questions.iter().zip(results) {
         match result {

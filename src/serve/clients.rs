@@ -59,13 +59,14 @@ impl ClientContext {
 /// Whether an EDNS Client Subnet is used: the source must be trusted, and the prefix must not be /0, which
 /// carries no information.
 fn is_trusted(world: &World, peer: IpAddr, subnet: &ClientSubnet) -> bool {
-    let trusted = world.trust_client_subnet.iter().any(|prefix| prefix.contains(&peer));
+    let trusted = world.settings.trust_client_subnet.iter().any(|prefix| prefix.contains(&peer));
     trusted && subnet.network.prefix_len() > 0
 }
 
 /// The view that is configured for a listener in this world.
 fn listener_view(world: &World, identity: &ListenerIdentity) -> Option<ViewId> {
     world
+        .settings
         .listeners
         .iter()
         .find(|listener| listener.address == identity.address)

@@ -38,8 +38,8 @@ impl Denials {
         outcome: &Outcome,
         now: MonotonicSeconds,
     ) -> Option<Outcome> {
-        let applies =
-            world.answers.negative_soa == NegativeSoa::FirstOnly && outcome.answer.rcode == Rcode::NXDOMAIN;
+        let applies = world.settings.replies.negative_soa == NegativeSoa::FirstOnly
+            && outcome.answer.rcode == Rcode::NXDOMAIN;
         let soa = outcome.answer.authority.iter().find(|set| applies && set.rtype == RecordType::SOA)?;
         let key = self.hasher.hash_one((world.generation, view, &question.qname));
         let mut without_soa = Outcome { cacheability: Cacheability::Never, ..outcome.clone() };

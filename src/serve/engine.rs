@@ -596,7 +596,7 @@ impl Engine {
         {
             return Some((answer, Cacheability::Generation, false));
         }
-        let upstream = target.upstream(world)?;
+        let upstream = target.upstream(&world.names)?;
         if let Some((answer, cacheability)) = self.forwarder.cached(upstream, question, now, expired_hits) {
             return Some((answer, cacheability, true));
         }
@@ -613,7 +613,7 @@ impl Engine {
         client: IpAddr,
         now: MonotonicSeconds,
     ) -> Result<Permit, Answer> {
-        let Some(upstream) = pending.target.upstream(world) else {
+        let Some(upstream) = pending.target.upstream(&world.names) else {
             return Err(no_upstream());
         };
         self.admission
@@ -628,7 +628,7 @@ impl Engine {
         now: MonotonicSeconds,
         deadline: Option<Instant>,
     ) -> Answer {
-        match pending.target.upstream(world) {
+        match pending.target.upstream(&world.names) {
             Some(upstream) => self.forwarder.query(upstream, &pending.question, now, deadline).await,
             None => no_upstream(),
         }

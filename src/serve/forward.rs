@@ -69,10 +69,10 @@ pub fn missing_sources(world: &World) -> Vec<String> {
             .identity
             .servers
             .iter()
-            .any(|server| world.simulated_servers.contains_key(&server.address.ip()))
+            .any(|server| world.names.simulated_servers.contains_key(&server.address.ip()))
     };
     let mut sentences = Vec::new();
-    for upstream in world.upstreams.iter().filter(|upstream| !is_simulated(upstream)) {
+    for upstream in world.names.upstreams.iter().filter(|upstream| !is_simulated(upstream)) {
         let sources = &upstream.identity.sources;
         let missing: Vec<String> =
             sources.iter().filter(|source| !is_local_address(**source)).map(ToString::to_string).collect();
@@ -255,13 +255,13 @@ impl Forwarder {
     /// Closes connections to servers that the new world does not contain. Their answers expire by themselves.
     pub fn world_replaced(&self, world: &World) {
         let used: Vec<&UpstreamIdentity> =
-            world.upstreams.iter().map(|upstream| &upstream.identity).collect();
+            world.names.upstreams.iter().map(|upstream| &upstream.identity).collect();
         self.upstreams.retain(&used);
     }
 
     /// The upstreams of a world that have no usable server: all of them are backing off.
     pub fn dead_upstreams<'w>(&self, world: &'w World) -> Vec<&'w Upstream> {
-        world.upstreams.iter().filter(|upstream| self.upstreams.is_backing_off(upstream)).collect()
+        world.names.upstreams.iter().filter(|upstream| self.upstreams.is_backing_off(upstream)).collect()
     }
 
     /// The servers that were queried, and whether they answer.

@@ -114,7 +114,7 @@ impl Engine {
             };
             if !self.explanation_rate.try_take(Instant::now()) {
                 let upstream =
-                    pending.target.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
+                    pending.target.upstream(&world.names).map_or("", |upstream| &upstream.name).to_owned();
                 return Explained { result: Inspection::NotQueried { upstream }, considered };
             }
             let answer = match self.admit(world, &pending, client, now) {

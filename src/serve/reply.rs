@@ -90,7 +90,7 @@ impl Engine {
 /// The limit for the size of a reply, in octets.
 pub(super) fn reply_limit(world: &World, transport: Transport, payload: Option<u16>) -> usize {
     match transport {
-        Transport::Udp => udp_limit(payload, world.answers.max_udp_payload),
+        Transport::Udp => udp_limit(payload, world.settings.replies.max_udp_payload),
         Transport::Tcp | Transport::Dot | Transport::Doh => MAX_MESSAGE,
     }
 }

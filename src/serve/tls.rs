@@ -64,12 +64,12 @@ impl InvalidPem {
 /// for upstream servers. Returns true if there is none.
 pub fn check(world: &World, report: &mut Report) -> bool {
     let before = report.error_count();
-    for files in world.listeners.iter().filter_map(|listener| listener.tls()) {
+    for files in world.settings.listeners.iter().filter_map(|listener| listener.tls()) {
         if let Err(error) = certified_key(files) {
             report.error(Code::Certificate, error.file.mark, error.to_string());
         }
     }
-    let servers = world.upstreams.iter().flat_map(|upstream| upstream.identity.servers.iter());
+    let servers = world.names.upstreams.iter().flat_map(|upstream| upstream.identity.servers.iter());
     for trust in servers.filter_map(|server| server.tls.as_deref()) {
         if let Err(error) = upstream::check_trust(trust) {
             report.error(Code::Certificate, error.file.mark, error.to_string());

@@ -128,3 +128,54 @@ impl<T> std::ops::IndexMut<Index<T>> for Arena<T> {
         &mut self.items[index.number as usize]
     }
 }
+
+/// A value for each object of another arena, in its order.
+#[derive(Debug)]
+pub struct ArenaMap<K, V> {
+    values: Vec<V>,
+    of: PhantomData<fn() -> K>,
+}
+
+impl<K, V> ArenaMap<K, V> {
+    /// Adds the value of the next object, whose index is given.
+    pub(super) fn add(&mut self, key: Index<K>, value: V) {
+        assert_eq!(key.number as usize, self.values.len(), "values are added in the order of their objects");
+        self.values.push(value);
+    }
+
+    /// All values, in the order of their objects.
+    pub fn iter(&self) -> impl Iterator<Item = &V> {
+        self.values.iter()
+    }
+
+    /// All values, for completion during compilation.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.values.iter_mut()
+    }
+
+    /// All values with the indexes of their objects.
+    pub fn indexed(&self) -> impl Iterator<Item = (Index<K>, &V)> {
+        // The objects of an arena are fewer than 2^32.
+        self.values.iter().enumerate().map(|(i, value)| (Index { number: i as u32, of: PhantomData }, value))
+    }
+}
+
+impl<K, V> Default for ArenaMap<K, V> {
+    fn default() -> Self {
+        Self { values: Vec::new(), of: PhantomData }
+    }
+}
+
+impl<K, V> std::ops::Index<Index<K>> for ArenaMap<K, V> {
+    type Output = V;
+
+    fn index(&self, index: Index<K>) -> &V {
+        &self.values[index.number as usize]
+    }
+}
+
+impl<K, V> std::ops::IndexMut<Index<K>> for ArenaMap<K, V> {
+    fn index_mut(&mut self, index: Index<K>) -> &mut V {
+        &mut self.values[index.number as usize]
+    }
+}

@@ -7,8 +7,7 @@ use ipnet::IpNet;
 
 use super::arena::Index;
 use super::security_group::SecurityGroup;
-use super::{Subnet, ViewId, Vpc, World};
-use crate::aws::endpoint_names;
+use super::{Subnet, Vpc};
 use crate::dns::Name;
 
 /// A VPC endpoint.
@@ -158,24 +157,6 @@ pub struct EndpointAssociation {
     /// Its own addresses, each with the index of its interface; empty if it uses those of the endpoint's
     /// interfaces.
     pub addresses: Vec<(usize, IpAddr)>,
-}
-
-impl World {
-    /// The record types of a name according to the gateway endpoint of the view's VPC, and the dual-stack
-    /// name that has AAAA records in public DNS. `None` for names other than S3's regional ones, and if no
-    /// endpoint sets record types.
-    pub fn chosen_by_gateway_endpoint(&self, view: ViewId, name: &Name) -> Option<(AddressFamilies, Name)> {
-        let chosen = &self.public.s3_families;
-        if chosen.is_empty() {
-            return None;
-        }
-        let vpc = self.views[view].vpc()?;
-        let families = chosen.get(&vpc)?;
-        let host = name.to_string();
-        let sibling =
-            endpoint_names::s3_dualstack_counterpart(host.trim_end_matches('.'), &self.vpcs[vpc].region)?;
-        Some((*families, Name::parse(&sibling).ok()?))
-    }
 }
 
 /// Address families, which correspond to record types.

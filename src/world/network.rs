@@ -1,204 +1,308 @@
-//! Connections among VPCs and sites: peering connections, transit gateways.
+//! Address → route: VPCs and what they contain, their connections, and on-premises networks.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::arena::Index;
-use super::{AccessDecision, Site, Subnet, Vpc};
-use crate::config::AttachmentType;
-use crate::net::PrefixMap;
+use crate::aws::ranges::IpRanges;
+use crate::aws::{Facts, Region};
 
-/// A peering connection.
+use super::arena::{Arena, Index};
+use super::connections::{TransitGateway, VpcPeeringConnection};
+use super::endpoint::Endpoint;
+use super::network_acl::NetworkAcl;
+use super::place::{PlaceId, PlaceKind, Places};
+use super::route::{RouteTable, Target};
+use super::security_group::SecurityGroup;
+
+/// The network: everything that determines the path from a location to an address. It knows no names.
 #[derive(Debug)]
-pub struct VpcPeeringConnection {
-    /// Its ID.
-    pub id: Arc<str>,
-    /// The VPCs that it connects.
-    pub vpcs: [Index<Vpc>; 2],
+pub struct Network {
+    /// VPCs.
+    pub vpcs: Arena<Vpc>,
+    /// Subnets of all VPCs.
+    pub subnets: Arena<Subnet>,
+    /// Route tables of all VPCs.
+    pub route_tables: Arena<RouteTable>,
+    /// NAT gateways of all VPCs.
+    pub nat_gateways: Arena<NatGateway>,
+    /// VPC endpoints of all VPCs.
+    pub endpoints: Arena<Endpoint>,
+    /// Security groups of all VPCs.
+    pub security_groups: Arena<SecurityGroup>,
+    /// Network ACLs of all VPCs.
+    pub network_acls: Arena<NetworkAcl>,
+    /// Network interfaces that are configured on their own.
+    pub network_interfaces: Arena<NetworkInterface>,
+    /// Instances of all VPCs.
+    pub instances: Arena<Instance>,
+    /// Peering connections.
+    pub peering_connections: Arena<VpcPeeringConnection>,
+    /// Transit gateways.
+    pub transit_gateways: Arena<TransitGateway>,
+    /// On-premises networks.
+    pub sites: Arena<Site>,
+    /// Locations of clients.
+    pub places: Places,
+    /// AWS's IP ranges, if configured.
+    pub(super) configured_ranges: Option<Box<IpRanges>>,
+    /// AWS's regions, services and IP ranges as built in.
+    pub facts: &'static Facts,
 }
 
-impl VpcPeeringConnection {
-    /// The VPC at the other end.
-    pub fn beyond(&self, vpc: Index<Vpc>) -> Option<Index<Vpc>> {
-        match self.vpcs {
-            [near, far] if near == vpc => Some(far),
-            [far, near] if near == vpc => Some(far),
-            _ => None,
-        }
-    }
-}
-
-/// A transit gateway.
-#[derive(Debug)]
-pub struct TransitGateway {
-    /// Its ID.
-    pub id: Arc<str>,
-    /// Its attachments.
-    pub attachments: Vec<Attachment>,
-    /// The attached VPCs whose resolvers return each other's private addresses, sorted.
-    pub dns_members: Arc<[Index<Vpc>]>,
-    /// Its route tables.
-    pub route_tables: Vec<TransitGatewayRouteTable>,
-    /// The indexes of attachments by ID.
-    by_id: HashMap<Arc<str>, usize>,
-    /// The indexes of attachments by VPC.
-    by_vpc: HashMap<Index<Vpc>, usize>,
-    by_site: HashMap<Index<Site>, usize>,
-    by_gateway: HashMap<Index<Self>, usize>,
-}
-
-/// An attachment to a transit gateway.
-#[derive(Debug)]
-pub struct Attachment {
-    /// Its ID.
-    pub id: Arc<str>,
-    /// The attached object.
-    pub to: AttachedTo,
-    /// The precedence of the routes that it propagates.
-    pub rank: TransitRank,
-    /// Whether each flow uses one of its interfaces in both directions ("Appliance in a shared services VPC",
-    /// Amazon VPC Transit Gateways).
-    pub has_appliance_mode: bool,
-    /// Whether it propagates IPv6 prefixes.
-    pub propagates_ipv6: bool,
-    /// Whether inbound rules can refer to security groups of VPCs behind other attachments.
-    pub group_references: AccessDecision,
-    /// The index of its associated route table. `None` if there is none.
-    pub association: Option<usize>,
-}
-
-/// The object attached to a transit gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AttachedTo {
-    /// A VPC, with interfaces in these subnets. Without subnets: in every Availability Zone.
-    Vpc(Index<Vpc>, Vec<Index<Subnet>>),
-    /// A site, by VPN or Direct Connect.
-    Site(Index<Site>),
-    /// Another transit gateway.
-    TransitGateway(Index<TransitGateway>),
-    /// An object that is not configured.
-    Unknown,
-}
-
-/// A route table of a transit gateway.
-#[derive(Debug)]
-pub struct TransitGatewayRouteTable {
-    /// Its ID. `None` for the implicit table of a gateway for which none is configured.
-    pub id: Option<Arc<str>>,
-    routes: PrefixMap<Vec<TransitGatewayRoute>>,
-}
-
-/// A route of a transit gateway's route table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransitGatewayRoute {
-    /// The prefix that it matches.
-    pub destination: IpNet,
-    /// The index of the target attachment. `None` if matching traffic is dropped.
-    pub attachment: Option<usize>,
-    /// Its precedence among routes for the same prefix.
-    pub rank: TransitRank,
-}
-
-/// Among routes for the same prefix, the lowest rank applies ("Route evaluation order", Amazon VPC Transit
-/// Gateways).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TransitRank {
-    /// A static route.
-    Static,
-    /// Propagated by a VPC.
-    Vpc,
-    /// Propagated by another attachment.
-    Propagated(AttachmentType),
-}
-
-impl TransitGatewayRouteTable {
-    /// A table without routes.
-    pub fn new(id: Option<Arc<str>>) -> Self {
-        Self { id, routes: PrefixMap::new() }
-    }
-
-    /// Adds a route. Among equal ones the first applies.
-    pub fn add(&mut self, route: TransitGatewayRoute) {
-        let routes = self.routes.get_or_insert_with(route.destination, || Vec::with_capacity(1));
-        let at = routes.partition_point(|have| have.rank <= route.rank);
-        routes.insert(at, route);
-    }
-
-    /// The route for an address.
-    pub fn route(&self, destination: IpAddr) -> Option<&TransitGatewayRoute> {
-        self.routes.longest_match(destination).and_then(|(_, routes)| routes.first())
-    }
-
-    /// Every route, in the order of prefixes.
-    pub fn iter(&self) -> impl Iterator<Item = &TransitGatewayRoute> {
-        self.routes.iter().flat_map(|(_, routes)| routes)
-    }
-}
-
-impl TransitGateway {
-    /// A transit gateway without attachments.
-    pub fn new(id: Arc<str>) -> Self {
+impl Network {
+    /// An empty network.
+    pub(super) fn new(facts: &'static Facts) -> Self {
         Self {
-            id,
-            attachments: Vec::new(),
-            dns_members: Arc::default(),
-            route_tables: Vec::new(),
-            by_id: HashMap::new(),
-            by_vpc: HashMap::new(),
-            by_site: HashMap::new(),
-            by_gateway: HashMap::new(),
+            vpcs: Arena::default(),
+            subnets: Arena::default(),
+            route_tables: Arena::default(),
+            nat_gateways: Arena::default(),
+            endpoints: Arena::default(),
+            security_groups: Arena::default(),
+            network_acls: Arena::default(),
+            network_interfaces: Arena::default(),
+            instances: Arena::default(),
+            peering_connections: Arena::default(),
+            transit_gateways: Arena::default(),
+            sites: Arena::default(),
+            places: Places::default(),
+            configured_ranges: None,
+            facts,
         }
     }
 
-    /// Adds an attachment, without an associated route table. Among attachments of the same VPC, site or
-    /// transit gateway, the first applies.
-    pub fn attach(&mut self, id: Arc<str>, to: AttachedTo, rank: TransitRank) -> &mut Attachment {
-        let number = self.attachments.len();
-        match to {
-            AttachedTo::Vpc(vpc, _) => _ = self.by_vpc.entry(vpc).or_insert(number),
-            AttachedTo::Site(site) => _ = self.by_site.entry(site).or_insert(number),
-            AttachedTo::TransitGateway(other) => _ = self.by_gateway.entry(other).or_insert(number),
-            AttachedTo::Unknown => {}
+    /// The name of a location: the ID of its subnet or site, or `outside`.
+    pub fn place_name(&self, place: PlaceId) -> Arc<str> {
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => self.subnets[subnet].id.clone(),
+            PlaceKind::Site(site) => self.sites[site].id.clone(),
+            PlaceKind::Outside => Arc::from("outside"),
         }
-        self.by_id.entry(id.clone()).or_insert(number);
-        self.attachments.push(Attachment {
-            id,
-            to,
-            rank,
-            has_appliance_mode: false,
-            propagates_ipv6: true,
-            group_references: AccessDecision::Unknown,
-            association: None,
-        });
-        &mut self.attachments[number]
     }
 
-    /// The index of the attachment with an ID.
-    pub fn attachment_named(&self, id: &str) -> Option<usize> {
-        self.by_id.get(id).copied()
+    /// The index of the VPC that contains a location.
+    pub fn place_vpc_index(&self, place: PlaceId) -> Option<Index<Vpc>> {
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => Some(self.subnets[subnet].vpc),
+            PlaceKind::Site(_) | PlaceKind::Outside => None,
+        }
     }
 
-    /// The index of the attachment of a VPC.
-    pub fn attachment_of(&self, vpc: Index<Vpc>) -> Option<usize> {
-        self.by_vpc.get(&vpc).copied()
+    /// The VPC that contains a location.
+    pub fn place_vpc(&self, place: PlaceId) -> Option<&Vpc> {
+        self.place_vpc_index(place).map(|index| &self.vpcs[index])
     }
 
-    /// The index of the attachment of a site.
-    pub fn attachment_of_site(&self, site: Index<Site>) -> Option<usize> {
-        self.by_site.get(&site).copied()
+    /// The Availability Zone of a location's subnet.
+    pub fn place_zone(&self, place: PlaceId) -> Option<Arc<str>> {
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => Some(self.subnets[subnet].availability_zone.clone()),
+            PlaceKind::Site(_) | PlaceKind::Outside => None,
+        }
     }
 
-    /// The index of the attachment of another transit gateway.
-    pub fn attachment_of_gateway(&self, other: Index<Self>) -> Option<usize> {
-        self.by_gateway.get(&other).copied()
+    /// The ID of a route's target; `local` within the VPC.
+    pub fn target_id(&self, target: &Target) -> Arc<str> {
+        match target {
+            Target::Local => Arc::from("local"),
+            Target::InternetGateway(id)
+            | Target::EgressOnlyInternetGateway(id)
+            | Target::VirtualPrivateGateway(id) => id.clone(),
+            Target::NatGateway(index) => self.nat_gateways[*index].id.clone(),
+            Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => {
+                self.endpoints[*index].id.clone()
+            }
+            Target::Appliance(appliance) => appliance.id.clone(),
+            Target::Peering(index) => self.peering_connections[*index].id.clone(),
+            Target::TransitGateway(index) => self.transit_gateways[*index].id.clone(),
+            Target::Other(target) => target.id.clone(),
+        }
     }
 
-    /// The route for an attachment's traffic to an address. `None` if its route table has none, or if it has
-    /// no route table.
-    pub fn route(&self, from: usize, destination: IpAddr) -> Option<&TransitGatewayRoute> {
-        self.route_tables[self.attachments[from].association?].route(destination)
+    /// AWS's IP ranges: the configured ones, or else the built-in ones.
+    pub fn ranges(&self) -> &IpRanges {
+        self.configured_ranges.as_deref().unwrap_or(&self.facts.ranges)
     }
+}
+
+/// A VPC.
+#[derive(Debug)]
+pub struct Vpc {
+    /// Its ID.
+    pub id: Arc<str>,
+    /// Its region.
+    pub region: Region,
+    /// Its owner account.
+    pub account: Option<Arc<str>>,
+    /// Its CIDR blocks.
+    pub cidrs: Vec<IpNet>,
+    /// Whether DNS support is enabled, so that its resolver answers.
+    pub dns_support: bool,
+    /// Whether DNS host names are enabled, so that names are generated and private zones apply.
+    pub dns_hostnames: bool,
+    /// The sites with a link that ends at a gateway of this VPC, sorted.
+    pub linked_sites: Vec<Index<Site>>,
+    /// Its endpoints.
+    pub endpoints: Vec<Index<Endpoint>>,
+    /// The network interfaces by address.
+    pub interfaces: HashMap<IpAddr, Interface>,
+    /// Its internet gateway.
+    pub internet_gateway: Option<Arc<str>>,
+    /// Whether it is associated with a VPC Lattice service network.
+    pub has_service_network: bool,
+    /// Whether one of its route tables routes addresses of the VPC to another target than `local`: to a
+    /// middlebox, or to nothing.
+    pub has_inner_routes: bool,
+}
+
+impl Vpc {
+    /// Whether one of its CIDR blocks contains an address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
+}
+
+/// The owner of an address in a VPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interface {
+    /// A network interface of a VPC endpoint: the endpoint, and the index of the interface.
+    Endpoint(Index<Endpoint>, usize),
+    /// An instance.
+    Instance(Index<Instance>),
+    /// A resolver endpoint.
+    ResolverEndpoint,
+    /// A NAT gateway.
+    NatGateway(Index<NatGateway>),
+    /// Any other network interface.
+    Network(Index<NetworkInterface>),
+}
+
+/// A network interface that is configured on its own.
+#[derive(Debug)]
+pub struct NetworkInterface {
+    /// Its ID.
+    pub id: Arc<str>,
+    /// Its subnet.
+    pub subnet: Index<Subnet>,
+    /// Whether it has a public IPv4 address.
+    pub is_public: bool,
+    /// Its security groups. Empty if they are not configured, so that all traffic is allowed.
+    pub security_groups: Vec<Index<SecurityGroup>>,
+}
+
+/// A subnet.
+#[derive(Debug)]
+pub struct Subnet {
+    /// Its ID.
+    pub id: Arc<str>,
+    /// Its VPC.
+    pub vpc: Index<Vpc>,
+    /// Its CIDR blocks: IPv4, and IPv6 if it has one.
+    pub cidrs: Vec<IpNet>,
+    /// The name of its Availability Zone.
+    pub availability_zone: Arc<str>,
+    /// Its route table.
+    pub route_table: Index<RouteTable>,
+    /// Its network ACL. `None` if ACLs are not configured, so that all traffic is allowed.
+    pub network_acl: Option<Index<NetworkAcl>>,
+    /// Whether an unspecified address in it has a public IPv4 address. `None` if that is not configured.
+    pub map_public_ip_on_launch: Option<bool>,
+    /// Whether its clients receive AAAA records synthesised from A records (RFC 6147).
+    pub dns64: bool,
+}
+
+/// A NAT gateway.
+#[derive(Debug)]
+pub struct NatGateway {
+    /// Its ID.
+    pub id: Arc<str>,
+    /// Its VPC.
+    pub vpc: Index<Vpc>,
+    /// Its subnet. `None` for a regional NAT gateway.
+    pub subnet: Option<Index<Subnet>>,
+    /// The route table of its traffic: that of its subnet, or its own.
+    pub route_table: Index<RouteTable>,
+    /// Its private address.
+    pub address: Option<IpAddr>,
+    /// Whether it can send to the internet.
+    pub is_public: bool,
+}
+
+/// An instance whose addresses matter.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its ID.
+    pub id: Arc<str>,
+    /// Its subnet.
+    pub subnet: Index<Subnet>,
+    /// Its private IPv4 address. `None` in an IPv6-only subnet.
+    pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub ipv6_address: Option<Ipv6Addr>,
+    /// Its public IPv4 address.
+    pub public_address: Option<Ipv4Addr>,
+    /// The records of its resource name.
+    pub resource_name: ResourceName,
+    /// Its security groups.
+    pub security_groups: Vec<Index<SecurityGroup>>,
+}
+
+/// The records of an instance's resource name (EC2 API, `PrivateDnsNameOptions`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResourceName {
+    /// `EnableResourceNameDnsARecord`
+    pub a: bool,
+    /// `EnableResourceNameDnsAAAARecord`
+    pub aaaa: bool,
+}
+
+/// An on-premises network.
+#[derive(Debug)]
+pub struct Site {
+    /// Its ID.
+    pub id: Arc<str>,
+    /// Its prefixes.
+    pub cidrs: Vec<IpNet>,
+    /// Its links to VPCs.
+    pub links: Vec<Link>,
+    /// Whether it has an internet uplink.
+    pub has_internet: bool,
+    /// The prefixes of gateway endpoints in VPCs behind its links, none of which carries its traffic.
+    pub gateway_prefixes: Vec<IpNet>,
+}
+
+/// A link from a site to a VPC.
+#[derive(Debug)]
+pub struct Link {
+    /// The gateway at its end.
+    pub target: Arc<str>,
+    /// The kind of that gateway.
+    pub class: LinkClass,
+    /// What is behind it.
+    pub to: LinkedTo,
+    /// The virtual private gateway of the VPC that a Direct Connect gateway is associated with. `None`: any.
+    pub gateway: Option<Arc<str>>,
+}
+
+/// The destination of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkedTo {
+    /// A VPC.
+    Vpc(Index<Vpc>),
+    /// A configured transit gateway.
+    TransitGateway(Index<TransitGateway>),
+}
+
+/// The kind of a link's gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkClass {
+    /// `vgw-…`
+    VirtualPrivateGateway,
+    /// `dxgw-…`
+    DirectConnectGateway,
+    /// `tgw-…`
+    TransitGateway,
 }

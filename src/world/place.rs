@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use super::arena::{Arena, Index};
-use super::object::{Interface, Site, Subnet, Vpc};
+use super::network::{Interface, Site, Subnet, Vpc};
 use crate::net::PrefixMap;
 
 /// The kind of a location.
@@ -25,6 +25,9 @@ pub enum PlaceKind {
     /// Another network on the internet.
     Outside,
 }
+
+/// The index of a place.
+pub type PlaceId = Index<Place>;
 
 /// A set of addresses whose traffic takes the same paths.
 #[derive(Debug)]

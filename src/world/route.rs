@@ -9,7 +9,7 @@ use crate::aws::RouteTarget;
 use crate::net::PrefixMap;
 
 use super::arena::Index;
-use super::network::{TransitGateway, VpcPeeringConnection};
+use super::connections::{TransitGateway, VpcPeeringConnection};
 use super::{Endpoint, NatGateway, Subnet};
 use crate::config::LearntBy;
 

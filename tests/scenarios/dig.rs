@@ -102,8 +102,11 @@ impl<'a> Options<'a> {
     /// location.
     fn vantage(&self, world: &World) -> Result<Result<Vantage, String>, String> {
         let view = self.view.map(|name| view_named(world, name)).transpose()?;
-        if let Some(place) = world.place_named(self.from) {
-            let view = view.map_or_else(|| world.view_of(place), |view| world.view_for(view, place));
+        if let Some(place) = world.network.places.named(self.from) {
+            let view = view.map_or_else(
+                || world.names.view_of(&world.network, place),
+                |view| world.names.view_for(&world.network, view, place),
+            );
             return Ok(Ok(Vantage { view, place }));
         }
         let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is no place", self.from))?;
@@ -144,10 +147,10 @@ fn claims(world: &World, vantage: Vantage, question: &Question, context: QueryCo
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
-    if let Some(inbound) = world.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name) {
+    if let Some(inbound) = world.names.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name) {
         return Ok(inbound.view);
     }
-    let found = world.views.indexed().find(|(_, view)| &*view.name == name);
+    let found = world.names.views.indexed().find(|(_, view)| &*view.name == name);
     found.map(|(index, _)| index).ok_or_else(|| format!("no view is called `{name}`"))
 }
 

@@ -70,13 +70,13 @@ impl AffectedObjects {
     /// A location affects itself and its VPC.
     fn place(&mut self, world: &World, location: &AuditLocation) {
         self.ids.insert(location.place.to_string());
-        if let Some(vpc) = world.place_vpc(location.vantage.place) {
+        if let Some(vpc) = world.network.place_vpc(location.vantage.place) {
             self.ids.insert(vpc.id.to_string());
         }
-        if let PlaceKind::Subnet(subnet) = world.places[location.vantage.place].kind {
-            let table = world.subnets[subnet].route_table;
+        if let PlaceKind::Subnet(subnet) = world.network.places[location.vantage.place].kind {
+            let table = world.network.subnets[subnet].route_table;
             // An implicit table is identified by its VPC's ID, which is not on any path.
-            if world.route_tables[table].id.is_none() {
+            if world.network.route_tables[table].id.is_none() {
                 self.tables.insert(table_id(world, table));
             }
         }
@@ -110,8 +110,8 @@ impl AffectedObjects {
             }
             for filter in &path.filters {
                 let id = match filter.filter {
-                    FilterId::SecurityGroup(index) => &world.security_groups[index].id,
-                    FilterId::NetworkAcl(index) => &world.network_acls[index].id,
+                    FilterId::SecurityGroup(index) => &world.network.security_groups[index].id,
+                    FilterId::NetworkAcl(index) => &world.network.network_acls[index].id,
                 };
                 self.ids.insert(id.to_string());
             }
@@ -133,9 +133,9 @@ impl AffectedObjects {
 
     /// The route table of a subnet.
     fn table_of(&mut self, world: &World, subnet: &str) {
-        let place = world.place_named(subnet).map(|place| world.places[place].kind);
+        let place = world.network.places.named(subnet).map(|place| world.network.places[place].kind);
         if let Some(PlaceKind::Subnet(subnet)) = place {
-            self.tables.insert(table_id(world, world.subnets[subnet].route_table));
+            self.tables.insert(table_id(world, world.network.subnets[subnet].route_table));
         }
     }
 
@@ -143,7 +143,7 @@ impl AffectedObjects {
     fn names_of_endpoints(&mut self, world: &World) {
         let names: Vec<String> = self.names.iter().map(Name::to_string).collect();
         let names: Vec<&String> = names.iter().filter(|name| name.contains(".vpce.")).collect();
-        for endpoint in world.endpoints.iter().filter(|_| !names.is_empty()) {
+        for endpoint in world.network.endpoints.iter().filter(|_| !names.is_empty()) {
             let Some(own) = &endpoint.regional_name else { continue };
             let own = own.to_string();
             if names.iter().any(|name| is_name_of(name, own.trim_start_matches("*."))) {

@@ -7,8 +7,8 @@ use super::walk::Walk;
 use crate::net::host_prefix;
 use crate::resolve::path::{Direction, EgressPath, FilterId, FilterResult, PathEnd, Reach, Reason};
 use crate::world::{
-    AccessDecision, AclRules, Addresses, EPHEMERAL_PORTS, Index, Interface, OtherEnd, SecurityGroup, Subnet,
-    World,
+    AccessDecision, AclRules, Addresses, EPHEMERAL_PORTS, Index, Interface, Network, OtherEnd, SecurityGroup,
+    Subnet,
 };
 
 /// The TCP port that is evaluated unless the service defines another one.
@@ -35,7 +35,7 @@ impl Walk<'_> {
             return self.path;
         }
         let port = match self.path.endpoint {
-            Some((index, _)) => self.world.endpoints[index].port,
+            Some((index, _)) => self.network.endpoints[index].port,
             None => HTTPS,
         };
         let mut filters = Vec::new();
@@ -73,7 +73,7 @@ impl Walk<'_> {
         let Some(own) = self.client_groups else { return };
         let to = [host_prefix(self.original_to)];
         let far_groups = match self.path.end {
-            PathEnd::Vpc(..) => self.owner().map(|owner| groups_of(self.world, owner)),
+            PathEnd::Vpc(..) => self.owner().map(|owner| groups_of(self.network, owner)),
             // Hosts outside every VPC have no security groups.
             _ => Some(&[][..]),
         };
@@ -86,12 +86,12 @@ impl Walk<'_> {
         let other =
             OtherEnd { addresses: Addresses { prefixes: &to, is_remainder: true }, groups: far_groups };
         let allows_all_egress =
-            |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
+            |group: &Index<SecurityGroup>| self.network.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(allows_all_egress) {
             return;
         }
         let evaluate = |group: Index<SecurityGroup>| {
-            let rules = self.world.security_groups[group].egress.as_ref();
+            let rules = self.network.security_groups[group].egress.as_ref();
             rules.map_or((AccessDecision::Denied, None), |rules| rules.evaluate(port, other))
         };
         filters.extend(most_permissive(own, evaluate, Direction::Egress));
@@ -100,7 +100,7 @@ impl Walk<'_> {
     /// Evaluates the inbound rules of the groups of the interface that has the address.
     fn owner_groups(&self, port: u16, filters: &mut Vec<FilterResult>) {
         let Some(owner) = self.owner() else { return };
-        let groups = groups_of(self.world, owner);
+        let groups = groups_of(self.network, owner);
         if groups.is_empty() {
             return; // Not configured: all traffic is assumed to be allowed.
         }
@@ -121,7 +121,7 @@ impl Walk<'_> {
             groups: self.referable_groups(owner),
         };
         let evaluate =
-            |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.evaluate(port, other);
+            |group: Index<SecurityGroup>| self.network.security_groups[group].ingress.evaluate(port, other);
         filters.extend(most_permissive(groups, evaluate, Direction::Ingress));
     }
 
@@ -139,13 +139,13 @@ impl Walk<'_> {
     /// The interface that has the address, if the path ends in a VPC.
     fn owner(&self) -> Option<Interface> {
         let (vpc, _) = self.at?;
-        self.world.vpcs[vpc].interfaces.get(&self.to).copied().filter(|_| self.ended_inside_vpc())
+        self.network.vpcs[vpc].interfaces.get(&self.to).copied().filter(|_| self.ended_inside_vpc())
     }
 
     /// Evaluates a network ACL for a packet at the boundary of its subnet, and for the reply.
     fn network_acl(&self, crossing: &BoundaryCrossing<'_>, port: u16, filters: &mut Vec<FilterResult>) {
-        let Some(index) = self.world.subnets[crossing.subnet].network_acl else { return };
-        let acl = &self.world.network_acls[index];
+        let Some(index) = self.network.subnets[crossing.subnet].network_acl else { return };
+        let acl = &self.network.network_acls[index];
         let far_end = [host_prefix(crossing.to)];
         let near = crossing.from.of_family(crossing.to.is_ipv4());
         // The remote end: the destination of outbound packets, the source of inbound ones.
@@ -177,11 +177,11 @@ impl Walk<'_> {
 }
 
 /// The security groups of an interface.
-fn groups_of(world: &World, owner: Interface) -> &[Index<SecurityGroup>] {
+fn groups_of(network: &Network, owner: Interface) -> &[Index<SecurityGroup>] {
     match owner {
-        Interface::Endpoint(index, number) => &world.endpoints[index].interfaces[number].security_groups,
-        Interface::Instance(index) => &world.instances[index].security_groups,
-        Interface::Network(index) => &world.network_interfaces[index].security_groups,
+        Interface::Endpoint(index, number) => &network.endpoints[index].interfaces[number].security_groups,
+        Interface::Instance(index) => &network.instances[index].security_groups,
+        Interface::Network(index) => &network.network_interfaces[index].security_groups,
         Interface::ResolverEndpoint | Interface::NatGateway(_) => &[],
     }
 }

@@ -11,7 +11,7 @@ use crate::world::{AccessDecision, Appliance, Endpoint, Index, Interface, NatGat
 impl Walk<'_> {
     /// Follows the packet through a NAT gateway, which sends it from its own address and subnet.
     pub(super) fn through_nat_gateway(&mut self, index: Index<NatGateway>) {
-        let nat = &self.world.nat_gateways[index];
+        let nat = &self.network.nat_gateways[index];
         if matches!(self.sender.kind, SenderKind::Nat { is_public: true }) {
             // A public NAT gateway sends to an internet gateway, never to another NAT gateway.
             self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
@@ -38,8 +38,8 @@ impl Walk<'_> {
             kind: SenderKind::Nat { is_public: nat.is_public },
             source: match (nat.address, nat.subnet) {
                 (Some(address), _) => SourceAddresses::at(address),
-                (None, Some(subnet)) => SourceAddresses::within(&self.world.subnets[subnet].cidrs),
-                (None, None) => SourceAddresses::within(&self.world.vpcs[nat.vpc].cidrs),
+                (None, Some(subnet)) => SourceAddresses::within(&self.network.subnets[subnet].cidrs),
+                (None, None) => SourceAddresses::within(&self.network.vpcs[nat.vpc].cidrs),
             },
             return_to: ReturnDestination::Vpc(nat.vpc),
         };
@@ -67,7 +67,7 @@ impl Walk<'_> {
         };
         // An appliance that sends from its own address must be able to return replies to the client.
         let by_appliance = subnet.filter(|_| self.sender.kind == SenderKind::Appliance);
-        let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
+        let table = by_appliance.map(|subnet| self.network.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
             && !self.require_return_path(vpc, subnet, table)
         {
@@ -94,24 +94,24 @@ impl Walk<'_> {
         // The configuration of a network interface states whether it has one.
         let declared = match &*self.sender.source.of_family(true) {
             [one] if one.prefix_len() == one.max_prefix_len() => {
-                let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
-                self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
+                let vpc = subnet.map(|subnet| self.network.subnets[subnet].vpc)?;
+                self.network.vpcs[vpc].interfaces.get(&one.addr()).copied()
             }
             _ => None,
         };
         match declared {
-            Some(Interface::Instance(index)) => Some(self.world.instances[index].public_address.is_some()),
-            Some(Interface::Network(index)) => Some(self.world.network_interfaces[index].is_public),
-            Some(Interface::NatGateway(index)) => Some(self.world.nat_gateways[index].is_public),
+            Some(Interface::Instance(index)) => Some(self.network.instances[index].public_address.is_some()),
+            Some(Interface::Network(index)) => Some(self.network.network_interfaces[index].is_public),
+            Some(Interface::NatGateway(index)) => Some(self.network.nat_gateways[index].is_public),
             Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
-            None => self.world.subnets[subnet?].map_public_ip_on_launch,
+            None => self.network.subnets[subnet?].map_public_ip_on_launch,
         }
     }
 
     /// Follows the packet through a gateway endpoint, which carries only traffic of its own VPC ("Gateway
     /// endpoints", AWS PrivateLink Guide).
     pub(super) fn through_gateway_endpoint(&mut self, index: Index<Endpoint>) {
-        let endpoint = &self.world.endpoints[index];
+        let endpoint = &self.network.endpoints[index];
         self.hop(endpoint.id.clone(), None);
         self.path.endpoint = Some((index, None));
         self.path.end = self.public_end();
@@ -127,7 +127,7 @@ impl Walk<'_> {
     /// Follows the packet through a Gateway Load Balancer endpoint. The endpoint is in one subnet, to which
     /// its appliances return the traffic.
     pub(super) fn through_load_balancer_endpoint(&mut self, index: Index<Endpoint>) {
-        let endpoint = &self.world.endpoints[index];
+        let endpoint = &self.network.endpoints[index];
         let own = endpoint.interfaces.first().map(|interface| interface.subnet);
         self.hop(endpoint.id.clone(), own);
         self.group_references = AccessDecision::Denied;
@@ -137,7 +137,7 @@ impl Walk<'_> {
             Some(own) => {
                 self.enter(own);
                 self.inspected.push(index);
-                self.continue_by(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
+                self.continue_by(self.network.subnets[own].route_table, Some(own), Reason::NoRoute);
             }
         }
     }
@@ -158,15 +158,15 @@ impl Walk<'_> {
         if appliance.is_public {
             self.sender.kind = SenderKind::Appliance;
         }
-        let table = self.world.subnets[appliance.subnet].route_table;
+        let table = self.network.subnets[appliance.subnet].route_table;
         self.continue_by(table, Some(appliance.subnet), Reason::NoRoute);
     }
 
     /// Whether the packet is addressed to the appliance itself.
     fn is_addressed_to_appliance(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
-        let owner = match self.world.vpcs[vpc].interfaces.get(&self.to) {
-            Some(Interface::Instance(index)) => &self.world.instances[*index].id,
-            Some(Interface::Network(index)) => &self.world.network_interfaces[*index].id,
+        let owner = match self.network.vpcs[vpc].interfaces.get(&self.to) {
+            Some(Interface::Instance(index)) => &self.network.instances[*index].id,
+            Some(Interface::Network(index)) => &self.network.network_interfaces[*index].id,
             _ => return false,
         };
         *owner == appliance.id

@@ -27,7 +27,7 @@ use super::outcome::AddressPath;
 use super::path::{Class, EgressPath, PathEnd, Reach, Reason};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
-use crate::world::{PlaceId, PlaceKind, World};
+use crate::world::{Network, PlaceId, PlaceKind};
 
 pub use filter::HTTPS;
 pub use unused_gateway_endpoint::ipv4_only_gateway_endpoints;
@@ -38,12 +38,12 @@ use walk::Walk;
 pub const MAX_HOPS: usize = 64;
 
 /// The path of each distinct address of an answer, in the order of the answer.
-pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath> {
+pub fn paths(network: &Network, place: PlaceId, answer: &Answer) -> Vec<AddressPath> {
     let mut paths: Vec<AddressPath> = Vec::new();
     for set in &answer.answer {
         for address in set.addresses(0) {
             if !paths.iter().any(|known| known.address == address) {
-                paths.push(AddressPath { address, path: Arc::new(path(world, place, address)) });
+                paths.push(AddressPath { address, path: Arc::new(path(network, place, address)) });
             }
         }
     }
@@ -51,34 +51,34 @@ pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath>
 }
 
 /// The egress path from a location to an address.
-pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
-    let here = &world.places[place];
+pub fn path(network: &Network, place: PlaceId, address: IpAddr) -> EgressPath {
+    let here = &network.places[place];
     if net::is_loopback(address) || net::is_link_local_service(address) {
         return EgressPath { end: PathEnd::Here, ..EgressPath::new(Class::Local, Reach::Ok) };
     }
     if net::is_vpc_lattice(address) {
-        return path_to_vpc_lattice(world, here.kind);
+        return path_to_vpc_lattice(network, here.kind);
     }
     match here.kind {
         PlaceKind::Subnet(subnet) => {
-            let mut walk = Walk::of_client(world, here, address);
+            let mut walk = Walk::of_client(network, here, address);
             walk.depart(subnet);
             let path = walk.finish();
             let is_local_or_gateway_endpoint = matches!(path.class, Class::Local | Class::GatewayEndpoint);
             if is_local_or_gateway_endpoint || path.class.is_endpoint_interface() {
                 return path;
             }
-            match unused_gateway_endpoint::gateway_endpoint(world, here, subnet, address, &path) {
+            match unused_gateway_endpoint::gateway_endpoint(network, here, subnet, address, &path) {
                 Some(reason) => path.with_reason(reason),
                 None => path,
             }
         }
         PlaceKind::Site(site) => {
-            let mut walk = Walk::of_client(world, here, address);
+            let mut walk = Walk::of_client(network, here, address);
             if walk.leave_site(site) {
                 return walk.finish();
             }
-            let own = &world.sites[site];
+            let own = &network.sites[site];
             let path = if own.has_internet {
                 uplink(address)
             } else {
@@ -95,12 +95,12 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
 
 /// Addresses of VPC Lattice are valid only in VPCs that are associated with a service network; route tables
 /// do not apply to them ("Managing DNS resolution with Amazon VPC Lattice and VPC resources").
-fn path_to_vpc_lattice(world: &World, kind: PlaceKind) -> EgressPath {
+fn path_to_vpc_lattice(network: &Network, kind: PlaceKind) -> EgressPath {
     let vpc = match kind {
-        PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
+        PlaceKind::Subnet(subnet) => Some(network.subnets[subnet].vpc),
         PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
-    if vpc.is_some_and(|vpc| world.vpcs[vpc].has_service_network) {
+    if vpc.is_some_and(|vpc| network.vpcs[vpc].has_service_network) {
         return EgressPath { end: PathEnd::VpcLattice, ..EgressPath::new(Class::VpcLattice, Reach::Ok) };
     }
     EgressPath::new(Class::Unreachable, Reach::Dead).with_reason(Reason::VpcNotAssociatedWithServiceNetwork)

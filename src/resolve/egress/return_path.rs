@@ -14,7 +14,7 @@ impl Walk<'_> {
     /// its addresses, and no Gateway Load Balancer endpoint is on the path.
     pub(super) fn has_trivial_return_path(&self, vpc: Index<Vpc>) -> bool {
         self.sender.return_to == ReturnDestination::Vpc(vpc)
-            && !self.world.vpcs[vpc].has_inner_routes
+            && !self.network.vpcs[vpc].has_inner_routes
             && self.inspected.is_empty()
     }
 
@@ -60,7 +60,7 @@ impl Walk<'_> {
         sources.try_fold(true, |all_symmetric, address| {
             let sender =
                 Sender { kind: SenderKind::Client, source: SourceAddresses::at(self.to), return_to: home };
-            let mut back = Walk::new(self.world, sender, *address, true);
+            let mut back = Walk::new(self.network, sender, *address, true);
             back.sticky_entries.clone_from(&self.sticky_entries);
             send(&mut back);
             let is_returned = match (back.path.reach, self.sender.return_to) {

@@ -18,17 +18,17 @@ impl Walk<'_> {
     /// Follows the packet through a peering connection into the other VPC and no further: gateways of one
     /// side do not carry traffic of the other ("VPC peering limitations").
     pub(super) fn through_peering(&mut self, index: Index<VpcPeeringConnection>, vpc: Index<Vpc>) {
-        let connection = &self.world.peering_connections[index];
+        let connection = &self.network.peering_connections[index];
         self.hop(connection.id.clone(), None);
         let Some(far) = connection.beyond(vpc) else {
             self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             return;
         };
-        if self.is_in_transit || !self.world.vpcs[far].contains(self.to) {
+        if self.is_in_transit || !self.network.vpcs[far].contains(self.to) {
             self.end(Reach::Dead, Some(Reason::PeeringNotTransitive));
             return;
         }
-        if self.world.vpcs[far].region != self.world.vpcs[vpc].region {
+        if self.network.vpcs[far].region != self.network.vpcs[vpc].region {
             // "Reference peer security groups", VPC Peering Guide.
             self.group_references = AccessDecision::Denied;
         }
@@ -43,13 +43,13 @@ impl Walk<'_> {
         vpc: Index<Vpc>,
         subnet: Option<Index<Subnet>>,
     ) {
-        let gateway = &self.world.transit_gateways[index];
+        let gateway = &self.network.transit_gateways[index];
         self.hop(gateway.id.clone(), None);
         let Some(from) = gateway.attachment_of(vpc) else {
             self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             return;
         };
-        let zone = subnet.map(|subnet| self.world.subnets[subnet].availability_zone.clone());
+        let zone = subnet.map(|subnet| self.network.subnets[subnet].availability_zone.clone());
         // Traffic enters a transit gateway only through the attachment's interface in its own Availability
         // Zone ("Transit gateway attachments to a VPC"). Without configured subnets, an attachment in every
         // zone is assumed.
@@ -57,7 +57,7 @@ impl Walk<'_> {
             && !subnets.is_empty()
             && let Some(zone) = &zone
         {
-            let in_zone = |subnet: &&Index<Subnet>| self.world.subnets[**subnet].availability_zone == *zone;
+            let in_zone = |subnet: &&Index<Subnet>| self.network.subnets[**subnet].availability_zone == *zone;
             match subnets.iter().find(in_zone) {
                 Some(attached) => self.enter(*attached),
                 None => return self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz)),
@@ -74,7 +74,7 @@ impl Walk<'_> {
         let mut visited = Vec::new();
         while !visited.contains(&(index, from)) {
             visited.push((index, from));
-            let gateway = &self.world.transit_gateways[index];
+            let gateway = &self.network.transit_gateways[index];
             let Some(table) = gateway.attachments[from].association else {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
                 return;
@@ -100,14 +100,14 @@ impl Walk<'_> {
                     // A site without a configured link replies through the attachment that the packet arrived
                     // by.
                     let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
-                    let has_links = self.world.sites[*site].links.iter().any(is_linked);
+                    let has_links = self.network.sites[*site].links.iter().any(is_linked);
                     return self.reach_site(*site, |back| match has_links {
                         true => back.reply_from_site(*site),
                         false => back.route_from_attachment(index, number, None),
                     });
                 }
                 AttachedTo::TransitGateway(other) => {
-                    let far = &self.world.transit_gateways[*other];
+                    let far = &self.network.transit_gateways[*other];
                     self.hop(far.id.clone(), None);
                     // Security groups can be referenced only among the VPCs of one transit gateway ("Security
                     // group referencing", Amazon VPC Transit Gateways).
@@ -142,8 +142,9 @@ impl Walk<'_> {
             SenderKind::Nat { .. } => SenderKind::Nat { is_public: false },
             SenderKind::Appliance | SenderKind::Client => SenderKind::Client,
         };
-        let in_zone =
-            |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
+        let in_zone = |subnet: &&Index<Subnet>| {
+            Some(&self.network.subnets[**subnet].availability_zone) == zone.as_ref()
+        };
         // Appliance mode keeps a flow on the interface that its first packet selected. A reply is walked with
         // the entries of the request, so it finds that interface here ("Appliance mode").
         let sticky = self.sticky_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
@@ -153,7 +154,7 @@ impl Walk<'_> {
         // needs none.
         let Some(entry) = entry else {
             self.at = Some((vpc, None));
-            match self.world.vpcs[vpc].contains(self.to) {
+            match self.network.vpcs[vpc].contains(self.to) {
                 true => self.arrive(vpc),
                 false => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
             }
@@ -161,7 +162,7 @@ impl Walk<'_> {
         };
         self.at = Some((vpc, Some(entry)));
         self.sticky_entries.push((vpc, entry));
-        self.continue_by(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
+        self.continue_by(self.network.subnets[entry].route_table, Some(entry), Reason::NoRoute);
     }
 
     /// Follows the packet through a virtual private gateway: to the linked site that contains the address, or
@@ -177,13 +178,13 @@ impl Walk<'_> {
                 && link.gateway.as_deref().is_none_or(|own| own == gateway);
             link.to == LinkedTo::Vpc(vpc) && (*link.target == *gateway || is_direct_connect)
         };
-        let sites = self.world.vpcs[vpc].linked_sites.iter();
-        let linked =
-            sites.filter_map(|index| Some((*index, self.world.sites[*index].links.iter().find(ends_here)?)));
+        let sites = self.network.vpcs[vpc].linked_sites.iter();
+        let linked = sites
+            .filter_map(|index| Some((*index, self.network.sites[*index].links.iter().find(ends_here)?)));
         // The longest prefix of any linked site, otherwise an uplink; the first if several are equal.
         let prefix = |index: Index<Site>| match self.site_prefix(index) {
             Some(cidr) => Some(Some(cidr.prefix_len())),
-            None if self.world.sites[index].has_internet && is_globally_routed(self.to) => Some(None),
+            None if self.network.sites[index].has_internet && is_globally_routed(self.to) => Some(None),
             None => None,
         };
         let candidates = linked.filter_map(|(index, link)| Some((index, link, prefix(index)?)));
@@ -200,7 +201,7 @@ impl Walk<'_> {
 
     /// The longest prefix of a site that contains the address.
     fn site_prefix(&self, index: Index<Site>) -> Option<IpNet> {
-        let containing = self.world.sites[index].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
+        let containing = self.network.sites[index].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
         containing.max_by_key(|cidr| cidr.prefix_len()).copied()
     }
 
@@ -212,7 +213,7 @@ impl Walk<'_> {
             return None;
         }
         let is_same = |other: &Link| other.class == link.class && other.target == link.target;
-        let others = self.world.sites.indexed().filter(|(index, _)| *index != own);
+        let others = self.network.sites.indexed().filter(|(index, _)| *index != own);
         let containing = others.filter_map(|(index, site)| {
             let prefix = self.site_prefix(index)?;
             site.links.iter().any(is_same).then_some((prefix, index))
@@ -223,7 +224,7 @@ impl Walk<'_> {
     /// Follows the packet into a site, or through it to its uplink, provided that the reply reaches the
     /// sender.
     fn reach_site(&mut self, index: Index<Site>, reply: impl Fn(&mut Self)) {
-        let site = &self.world.sites[index];
+        let site = &self.network.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
             self.path.end = PathEnd::Site(index);
@@ -249,15 +250,15 @@ impl Walk<'_> {
     /// Follows the packet from a site: within it or over a link, whichever has the longest matching prefix.
     /// Returns false if neither matches.
     pub(super) fn leave_site(&mut self, index: Index<Site>) -> bool {
-        let site = &self.world.sites[index];
+        let site = &self.network.sites[index];
         let prefix = |link: &Link| match link.to {
             LinkedTo::Vpc(vpc) => {
-                let containing = self.world.vpcs[vpc].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
+                let containing = self.network.vpcs[vpc].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
                 let of_vpc = containing.max_by_key(|cidr| cidr.prefix_len()).copied();
                 of_vpc.or_else(|| self.site_beyond(index, link).map(|(prefix, _)| prefix))
             }
             LinkedTo::TransitGateway(gateway) => {
-                let gateway = &self.world.transit_gateways[gateway];
+                let gateway = &self.network.transit_gateways[gateway];
                 let route = gateway.route(gateway.attachment_of_site(index)?, self.to)?;
                 // A route back to the site itself does not leave it.
                 let back = route.attachment.map(|number| &gateway.attachments[number].to);
@@ -291,7 +292,7 @@ impl Walk<'_> {
             LinkedTo::Vpc(_) if link.class == LinkClass::TransitGateway => {
                 self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             }
-            LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].contains(self.to) => {
+            LinkedTo::Vpc(vpc) if self.network.vpcs[vpc].contains(self.to) => {
                 self.is_in_transit = true;
                 self.entered_by_gateway = true;
                 self.arrive(vpc);
@@ -301,7 +302,7 @@ impl Walk<'_> {
                 self.reach_site(other, |back| back.reply_from_site(other));
             }
             LinkedTo::TransitGateway(gateway) => {
-                let from = self.world.transit_gateways[gateway].attachment_of_site(index);
+                let from = self.network.transit_gateways[gateway].attachment_of_site(index);
                 match from {
                     Some(from) => self.route_from_attachment(gateway, from, None),
                     None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),

@@ -15,13 +15,13 @@ use crate::resolve::path::{
     Class, DroppedAt, EgressPath, Hop, MatchedRoute, NextRoute, PathEnd, Reach, Reason, RouteTableRef,
 };
 use crate::world::{
-    AccessDecision, Endpoint, EndpointKind, Index, Interface, Place, PlaceKind, Route, RouteTable,
-    SecurityGroup, Subnet, Target, Vpc, World,
+    AccessDecision, Endpoint, EndpointKind, Index, Interface, Network, Place, PlaceKind, Route, RouteTable,
+    SecurityGroup, Subnet, Target, Vpc,
 };
 
 /// A packet and its path so far.
 pub(super) struct Walk<'w> {
-    pub world: &'w World,
+    pub network: &'w Network,
     pub path: EgressPath,
     pub sender: Sender<'w>,
     /// The address that the client sends to.
@@ -71,14 +71,15 @@ type Visit = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SenderKind);
 
 impl<'w> Walk<'w> {
     /// A client's packet to an address, before it leaves its location.
-    pub fn of_client(world: &'w World, here: &'w Place, to: IpAddr) -> Self {
+    pub fn of_client(network: &'w Network, here: &'w Place, to: IpAddr) -> Self {
         let groups = match here.interface {
-            Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
+            Some(Interface::Instance(index)) => Some(network.instances[index].security_groups.as_slice()),
             Some(Interface::Network(index)) => {
-                Some(world.network_interfaces[index].security_groups.as_slice()).filter(|own| !own.is_empty())
+                Some(network.network_interfaces[index].security_groups.as_slice())
+                    .filter(|own| !own.is_empty())
             }
             Some(Interface::Endpoint(index, n)) => {
-                let own = world.endpoints[index].interfaces[n].security_groups.as_slice();
+                let own = network.endpoints[index].interfaces[n].security_groups.as_slice();
                 Some(own).filter(|own| !own.is_empty())
             }
             Some(Interface::ResolverEndpoint) => None,
@@ -88,10 +89,10 @@ impl<'w> Walk<'w> {
             None => None,
         };
         let home = match here.kind {
-            PlaceKind::Subnet(subnet) => ReturnDestination::Vpc(world.subnets[subnet].vpc),
+            PlaceKind::Subnet(subnet) => ReturnDestination::Vpc(network.subnets[subnet].vpc),
             PlaceKind::Site(site) => ReturnDestination::Site(site),
             // Not used: the path of an `outside` client is its uplink, without a walk.
-            PlaceKind::Outside => ReturnDestination::Vpc(world.vpcs.next_index()),
+            PlaceKind::Outside => ReturnDestination::Vpc(network.vpcs.next_index()),
         };
         let source = SourceAddresses {
             prefixes: match here.other_family.is_empty() {
@@ -104,20 +105,20 @@ impl<'w> Walk<'w> {
         let is_of_family = |prefix: &IpNet| prefix.addr().is_ipv4() == to.is_ipv4();
         let has_family = match here.kind {
             // Each prefix of a site is a location, and its hosts may have addresses of several.
-            PlaceKind::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
+            PlaceKind::Site(site) => network.sites[site].cidrs.iter().any(is_of_family),
             PlaceKind::Subnet(_) | PlaceKind::Outside => here.has_address_of_family(to),
         };
         let sender = Sender { kind: SenderKind::Client, source, return_to: home };
         Self {
             client_groups: groups,
             has_address_of_family: has_family,
-            ..Self::new(world, sender, to, false)
+            ..Self::new(network, sender, to, false)
         }
     }
 
-    pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
+    pub fn new(network: &'w Network, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
         Self {
-            world,
+            network,
             path: EgressPath::new(Class::Unknown, Reach::Unknown),
             original_to: to,
             client_groups: None,
@@ -142,7 +143,7 @@ impl<'w> Walk<'w> {
 
     /// The first hop: the route table of the client's subnet determines the class.
     pub fn depart(&mut self, subnet: Index<Subnet>) {
-        let own = &self.world.subnets[subnet];
+        let own = &self.network.subnets[subnet];
         self.at = Some((own.vpc, Some(subnet)));
         self.source_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
@@ -152,10 +153,10 @@ impl<'w> Walk<'w> {
         };
         self.visited.push((own.route_table, Some(subnet), self.to, self.sender.kind));
         self.path.matched = Some(MatchedRoute {
-            route_table: self.world.route_tables[own.route_table].id.clone(),
+            route_table: self.network.route_tables[own.route_table].id.clone(),
             destination: route.destination,
             prefix_list: route.prefix_list.clone(),
-            target: self.world.target_id(&route.target),
+            target: self.network.target_id(&route.target),
         });
         if route.is_blackhole {
             self.path.class = Class::Blackhole;
@@ -217,7 +218,7 @@ impl<'w> Walk<'w> {
     /// The route for traffic in a subnet. Hosts in the same subnet reach each other without a route table: a
     /// route to that subnet applies only to others.
     fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
-        let table = &self.world.route_tables[table];
+        let table = &self.network.route_tables[table];
         let route = table.route(self.to)?;
         // A middlebox route for a subnet has the same or a longer prefix than the local route, but delivery
         // within the subnet happens on the link, so the local route is the one that describes it.
@@ -229,7 +230,7 @@ impl<'w> Walk<'w> {
 
     /// Whether the packet is addressed to a subnet.
     pub fn is_addressed_to(&self, subnet: Index<Subnet>) -> bool {
-        self.world.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
+        self.network.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
     }
 
     fn follow(&mut self, route: &'w Route) {
@@ -237,7 +238,7 @@ impl<'w> Walk<'w> {
         // Only a NAT gateway translates 64:ff9b::/96, so other targets, such as that of a default route, drop
         // the traffic. Targets that may forward it to a NAT gateway are followed.
         if net::nat64_to_ipv4(self.to).is_some() && !may_forward_to_nat(&route.target) {
-            self.hop(self.world.target_id(&route.target), None);
+            self.hop(self.network.target_id(&route.target), None);
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;
         }
@@ -273,10 +274,10 @@ impl<'w> Walk<'w> {
             self.enter(subnet);
         }
         self.at = Some((vpc, subnet));
-        let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
+        let owner = self.network.vpcs[vpc].interfaces.get(&self.to).copied();
         self.path.end = PathEnd::Vpc(vpc, self.to);
         if let Some(Interface::Endpoint(index, number)) = owner {
-            let endpoint = &self.world.endpoints[index];
+            let endpoint = &self.network.endpoints[index];
             // `local` is refined, because the route table does not distinguish an endpoint from a host. Other
             // classes stay: from outside the VPC, the class is that of the first target, such as a transit
             // gateway.
@@ -290,7 +291,7 @@ impl<'w> Walk<'w> {
                 return;
             }
         }
-        let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
+        let table = subnet.map(|subnet| self.network.subnets[subnet].route_table);
         self.end(Reach::Ok, None);
         self.require_return_path(vpc, subnet, table);
     }
@@ -304,11 +305,11 @@ impl<'w> Walk<'w> {
         {
             return Some(subnet);
         }
-        if self.has_trivial_return_path(vpc) && self.world.network_acls.is_empty() {
+        if self.has_trivial_return_path(vpc) && self.network.network_acls.is_empty() {
             return None;
         }
-        let place = self.world.places.find_in_vpc(self.to, vpc)?;
-        match self.world.places[place].kind {
+        let place = self.network.places.find_in_vpc(self.to, vpc)?;
+        match self.network.places[place].kind {
             PlaceKind::Subnet(subnet) => Some(subnet),
             PlaceKind::Site(_) | PlaceKind::Outside => None,
         }
@@ -318,9 +319,9 @@ impl<'w> Walk<'w> {
     /// subnet.
     fn leave_for(&mut self, subnet: Index<Subnet>, route: &Route) {
         let next = match &route.target {
-            Target::NatGateway(index) => self.world.nat_gateways[*index].subnet,
+            Target::NatGateway(index) => self.network.nat_gateways[*index].subnet,
             Target::LoadBalancerEndpoint(index) => {
-                self.world.endpoints[*index].interfaces.first().map(|interface| interface.subnet)
+                self.network.endpoints[*index].interfaces.first().map(|interface| interface.subnet)
             }
             Target::Appliance(appliance) => Some(appliance.subnet),
             _ => None,
@@ -339,7 +340,7 @@ impl<'w> Walk<'w> {
 
     /// Records a subnet boundary that has a network ACL.
     fn cross(&mut self, subnet: Index<Subnet>, is_out: bool) {
-        if self.world.subnets[subnet].network_acl.is_some() {
+        if self.network.subnets[subnet].network_acl.is_some() {
             let from = self.sender.source.clone();
             self.crossings.push(BoundaryCrossing { subnet, is_out, from, to: self.to });
         }
@@ -355,7 +356,7 @@ impl<'w> Walk<'w> {
     }
 
     pub fn hop(&mut self, id: Arc<str>, subnet: Option<Index<Subnet>>) {
-        let subnet = subnet.map(|index| &self.world.subnets[index]);
+        let subnet = subnet.map(|index| &self.network.subnets[index]);
         self.path.hops.push(Hop {
             id: id.clone(),
             subnet: subnet.map(|subnet| subnet.id.clone()),

@@ -65,7 +65,7 @@ impl<'c> Compiler<'c> {
         let leads_to = self.leads_to(written, kind);
         let region = self.service_region(vpc, written, kind);
         let service = self.service(written, kind, &region);
-        let index = self.endpoints.next_index();
+        let index = self.network.endpoints.next_index();
         let interfaces = self.interfaces(vpc, index, written, kind);
         let (addresses, records) = self.address_types(written, kind, &interfaces);
         let associations = self.associations(vpc, index, written, kind, &interfaces);
@@ -106,8 +106,8 @@ impl<'c> Compiler<'c> {
                 && prefixes.iter().all(|prefix| prefix.addr().is_ipv4()),
             prefixes,
         };
-        self.vpcs[vpc].endpoints.push(index);
-        self.endpoints.add(made);
+        self.network.vpcs[vpc].endpoints.push(index);
+        self.network.endpoints.add(made);
         self.ids.endpoints.insert(written.id.to_string(), (vpc, index));
         let made = CompiledEndpoint { written, index, vpc, region, records };
         self.endpoint_specific_names(&made);
@@ -166,7 +166,7 @@ impl<'c> Compiler<'c> {
     /// The region of an endpoint's service. Only interface endpoints can use services in other regions, and
     /// only those that support it (PrivateLink guide, "Cross-Region enabled AWS services").
     fn service_region(&mut self, vpc: Index<Vpc>, written: &config::Endpoint, kind: EndpointKind) -> Region {
-        let home = self.vpcs[vpc].region.clone();
+        let home = self.network.vpcs[vpc].region.clone();
         let service_region = written.service_region.as_ref();
         let region = service_region.map_or_else(|| home.clone(), |region| region.value().clone());
         if let Some(service_region) = service_region
@@ -255,8 +255,8 @@ impl<'c> Compiler<'c> {
         for interface in &written.network_interfaces {
             let security_groups = self.groups_named(&interface.security_groups);
             let Some(subnet) = self.subnet_named(&interface.subnet, vpc) else { continue };
-            let zone = &self.subnets[subnet].availability_zone;
-            if interfaces.iter().any(|have| self.subnets[have.subnet].availability_zone == *zone) {
+            let zone = &self.network.subnets[subnet].availability_zone;
+            if interfaces.iter().any(|have| self.network.subnets[have.subnet].availability_zone == *zone) {
                 let message =
                     format!("`{}` has two network interfaces in Availability Zone {zone}", written.id);
                 let error = self.report.error(Code::InvalidValue, interface.subnet.mark(), message);

@@ -71,8 +71,8 @@ impl Compiler<'_> {
 
     /// The prefixes of configured clients.
     fn declared_prefixes(&self) -> Vec<IpNet> {
-        let subnets = self.subnets.iter().flat_map(|subnet| subnet.cidrs.iter().copied());
-        let sites = self.sites.iter().flat_map(|site| site.cidrs.iter().copied());
+        let subnets = self.network.subnets.iter().flat_map(|subnet| subnet.cidrs.iter().copied());
+        let sites = self.network.sites.iter().flat_map(|site| site.cidrs.iter().copied());
         let clients = self.config.client.iter().map(|client| client.source.value().0);
         clients.chain(subnets).chain(sites).collect()
     }

@@ -14,7 +14,7 @@ impl Compiler<'_> {
                 if self.declare(&group.id) {
                     let id = group.id.value().to_shared();
                     let egress = group.egress.as_ref().map(|_| GroupRules::default());
-                    let index = self.security_groups.add(SecurityGroup {
+                    let index = self.network.security_groups.add(SecurityGroup {
                         id,
                         ingress: GroupRules::default(),
                         egress,
@@ -36,12 +36,12 @@ impl Compiler<'_> {
                 for rule in &group.ingress {
                     let ports = (rule.from_port, rule.to_port);
                     let rule = self.group_rule(&rule.protocol, ports, &rule.sources, region);
-                    self.security_groups[index].ingress.push(rule);
+                    self.network.security_groups[index].ingress.push(rule);
                 }
                 for rule in group.egress.iter().flatten() {
                     let ports = (rule.from_port, rule.to_port);
                     let rule = self.group_rule(&rule.protocol, ports, &rule.destinations, region);
-                    self.security_groups[index].egress.get_or_insert_default().push(rule);
+                    self.network.security_groups[index].egress.get_or_insert_default().push(rule);
                 }
             }
         }
@@ -109,7 +109,7 @@ impl Compiler<'_> {
                 let allows = entry.rule_action == RuleAction::Allow;
                 rules.push(AclRule { number: entry.rule_number, is_tcp, cidr, from_port, to_port, allows });
             }
-            let made = self.network_acls.add(NetworkAcl {
+            let made = self.network.network_acls.add(NetworkAcl {
                 id: written.id.value().to_shared(),
                 ingress: AclRules::new(ingress),
                 egress: AclRules::new(egress),

@@ -34,11 +34,16 @@ impl Compiler<'_> {
             .filter(|vpc| vpc.autodefined_reverse == AutodefinedReverse::Disabled)
             .map(|vpc| vpc.id.value().as_str())
             .collect();
-        let with_names: Vec<Index<Vpc>> =
-            self.vpcs.indexed().filter(|(_, vpc)| vpc.dns_hostnames).map(|(index, _)| index).collect();
+        let with_names: Vec<Index<Vpc>> = self
+            .network
+            .vpcs
+            .indexed()
+            .filter(|(_, vpc)| vpc.dns_hostnames)
+            .map(|(index, _)| index)
+            .collect();
         let mut with_reverse = HashSet::new();
         for index in with_names {
-            let region_label = !disabled.contains(&*self.vpcs[index].id);
+            let region_label = !disabled.contains(&*self.network.vpcs[index].id);
             let mut domains = self.host_domains(index);
             if self.reverse_by_profile.get(&index).copied().unwrap_or(region_label) {
                 domains.extend(self.reverse_domains(index));
@@ -52,7 +57,7 @@ impl Compiler<'_> {
             }
         }
         let groups: Vec<_> =
-            self.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
+            self.network.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
         for joined in groups.iter().filter(|joined| !joined.is_empty()) {
             self.common_reverse_domains(joined, &with_reverse, &mut made);
         }
@@ -68,7 +73,7 @@ impl Compiler<'_> {
         };
         let number = *made.domains.entry(domain).or_insert_with_key(|(apex, names)| {
             let zone = domain_zone(apex, names);
-            self.internal_domains.add(InternalDomain { zone, names: names.clone() })
+            self.names.internal_domains.add(InternalDomain { zone, names: names.clone() })
         });
         claim_of(number)
     }
@@ -83,32 +88,33 @@ impl Compiler<'_> {
     ) {
         let mut zones: BTreeMap<Name, Generated> = BTreeMap::new();
         for vpc in joined {
-            add_prefix_zones(&mut zones, &self.vpcs[*vpc]);
+            add_prefix_zones(&mut zones, &self.network.vpcs[*vpc]);
         }
-        let group = self.claims.add_group();
+        let group = self.names.claims.add_group();
         for vpc in joined.iter().filter(|vpc| with_reverse.contains(vpc)) {
-            for view in [self.vpcs[*vpc].view, self.vpcs[*vpc].inbound_view] {
-                self.claims.join(view, group);
+            for view in [self.names.resolvers[*vpc].view, self.names.resolvers[*vpc].inbound_view] {
+                self.names.claims.join(view, group);
             }
         }
         for domain in zones {
             let apex = domain.0.clone();
             let claim = self.domain_claim(domain, made);
-            self.claims.add_for_group(apex, group, claim);
+            self.names.claims.add_for_group(apex, group, claim);
         }
     }
 
     /// The domains of host names: that of the VPC's region, and those of other regions with VPCs whose names
     /// it resolves. A transit gateway is in one region.
     fn host_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
-        let vpc = &self.vpcs[index];
+        let vpc = &self.network.vpcs[index];
         let mut domains = Vec::new();
         if let Some(legacy) = vpc.region.legacy_internal_domain() {
             domains.push((fact_name(legacy), Generated::Nothing));
         }
-        let regions: BTreeSet<&Region> = (vpc.dns_peers.iter().map(|peer| &self.vpcs[*peer].region))
-            .chain(std::iter::once(&vpc.region))
-            .collect();
+        let regions: BTreeSet<&Region> =
+            (self.names.resolvers[index].dns_peers.iter().map(|peer| &self.network.vpcs[*peer].region))
+                .chain(std::iter::once(&vpc.region))
+                .collect();
         for region in regions {
             domains.push((fact_name(&region.internal_domain()), Generated::Hosts(region.clone())));
             domains.push((fact_name(&region.public_ec2_domain()), Generated::PublicHosts));
@@ -119,13 +125,13 @@ impl Compiler<'_> {
     /// The reverse zones: of private addresses, of the VPC's own CIDR blocks, and of those that it resolves
     /// across peering connections. IPv6 addresses are public, and so are their reverse names.
     fn reverse_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
-        let vpc = &self.vpcs[index];
+        let vpc = &self.network.vpcs[index];
         let own = reverse_hosts(vpc);
         let mut zones: BTreeMap<Name, Generated> =
             private_reverse_zones().into_iter().map(|apex| (apex, own.clone())).collect();
         add_prefix_zones(&mut zones, vpc);
         for peer in self.peered.get(&index).into_iter().flatten() {
-            add_prefix_zones(&mut zones, &self.vpcs[*peer]);
+            add_prefix_zones(&mut zones, &self.network.vpcs[*peer]);
         }
         zones.into_iter().collect()
     }

@@ -25,7 +25,7 @@ impl Compiler<'_> {
         self.hidden_services(&mut hidden);
         for (zone, names) in hidden {
             let Some(mark) = self.zone_marks.get(&zone).copied() else { continue };
-            let apex = self.hosted_zones[zone].zone.apex();
+            let apex = self.names.hosted_zones[zone].zone.apex();
             let shown =
                 names.iter().take(MAX_SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let more = match names.len().saturating_sub(MAX_SHOWN) {
@@ -44,10 +44,10 @@ impl Compiler<'_> {
     fn hidden_records(&self, hidden: &mut HiddenNames) {
         for record in &self.config.public {
             let (name, rtype) = (record.name.value(), *record.record_type.value());
-            for ScopedClaim { view, claim, .. } in self.claims.covering_any(name) {
+            for ScopedClaim { view, claim, .. } in self.names.claims.covering_any(name) {
                 let Claim::HostedZone(zone) = claim else { continue };
                 if self.answers(view, name, zone)
-                    && !has(&self.hosted_zones[zone].zone, name, |have| have == rtype)
+                    && !has(&self.names.hosted_zones[zone].zone, name, |have| have == rtype)
                 {
                     note(hidden, zone, format!("{} {rtype}", plain(name)));
                 }
@@ -64,11 +64,11 @@ impl Compiler<'_> {
         let domains: HashSet<&[u8]> = domains.iter().map(Name::as_wire).collect();
         let mut seen = HashSet::new();
         let mut hosts: HashMap<Region, Vec<Name>> = HashMap::new();
-        for ScopedClaim { view, claim, .. } in self.claims.iter() {
-            let (Claim::HostedZone(index), ViewKind::Vpc(vpc)) = (claim, self.views[view].kind) else {
+        for ScopedClaim { view, claim, .. } in self.names.claims.iter() {
+            let (Claim::HostedZone(index), ViewKind::Vpc(vpc)) = (claim, self.names.views[view].kind) else {
                 continue;
             };
-            let zone = &self.hosted_zones[index].zone;
+            let zone = &self.names.hosted_zones[index].zone;
             let apex = zone.apex();
             let is_related =
                 above.contains(apex.as_wire()) || apex.suffixes().any(|suffix| domains.contains(suffix));
@@ -76,7 +76,7 @@ impl Compiler<'_> {
                 continue;
             }
             let own = region_in_name(&plain(apex));
-            let region = own.unwrap_or_else(|| self.vpcs[vpc].region.clone());
+            let region = own.unwrap_or_else(|| self.network.vpcs[vpc].region.clone());
             if !seen.insert((index, region.clone())) {
                 continue;
             }
@@ -94,7 +94,8 @@ impl Compiler<'_> {
 
     /// Whether a zone answers a name in a view.
     fn answers(&self, view: ViewId, name: &Name, zone: Index<HostedZone>) -> bool {
-        self.claims
+        self.names
+            .claims
             .covering(view, name)
             .next()
             .is_some_and(|(_, scoped)| scoped.claim == Claim::HostedZone(zone))

@@ -49,7 +49,7 @@ impl Compiler<'_> {
         let public = self.v4("public_address", written.public_address.as_ref());
         let v6 = self.v6(written.ipv6_address.as_ref());
         let options = written.private_dns_name_options.as_ref();
-        if self.subnets[subnet].cidrs.iter().all(|cidr| cidr.addr().is_ipv6()) {
+        if self.network.subnets[subnet].cidrs.iter().all(|cidr| cidr.addr().is_ipv6()) {
             self.check_hostname_type(options);
         }
         let options = options.or_else(|| on_launch.get(&written.subnet.to_string()).copied());
@@ -58,7 +58,7 @@ impl Compiler<'_> {
             aaaa: options.enable_resource_name_dns_aaaa_record,
         });
         let security_groups = self.groups_named(&written.security_groups);
-        let made = self.instances.add(Instance {
+        let made = self.network.instances.add(Instance {
             id: written.id.value().to_shared(),
             subnet,
             address: v4,
@@ -77,15 +77,15 @@ impl Compiler<'_> {
             forwards: !written.source_dest_check,
         };
         self.ids.appliances.insert(written.id.to_string(), (vpc, Arc::new(appliance)));
-        self.public.resource_name(written.id.value().as_str(), made);
+        self.names.public.resource_name(written.id.value().as_str(), made);
         self.public_names(vpc, made);
     }
 
     /// The public names of an instance ("EC2 instance hostnames and domains", EC2 User Guide).
     fn public_names(&mut self, vpc: Index<Vpc>, index: Index<Instance>) {
-        let region = &self.vpcs[vpc].region;
+        let region = &self.network.vpcs[vpc].region;
         let (hosts, addresses) = (region.public_ec2_domain(), region.public_address_domain());
-        let instance = &self.instances[index];
+        let instance = &self.network.instances[index];
         let v6 = instance.ipv6_address.filter(|address| crate::net::is_globally_routed((*address).into()));
         let v4 = instance.public_address;
         let mut names = Vec::new();
@@ -99,7 +99,7 @@ impl Compiler<'_> {
             names.push((format!("{}.{addresses}", hostname::public_dual_stack_label(v6, v4)), true, true));
         }
         for (name, v4, v6) in names {
-            self.public.instance(fact_name(&name), PublicHost { instance: index, v4, v6 });
+            self.names.public.instance(fact_name(&name), PublicHost { instance: index, v4, v6 });
         }
     }
 

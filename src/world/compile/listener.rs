@@ -46,7 +46,7 @@ impl Compiler<'_> {
             }
             let mut view = None;
             if let Some(vpc) = &written.vpc {
-                view = self.vpc_named(vpc).map(|index| self.vpcs[index].view);
+                view = self.vpc_named(vpc).map(|index| self.names.resolvers[index].view);
             }
             if let Some(inbound) = &written.inbound {
                 let id = inbound.with(inbound.to_string());
@@ -96,7 +96,7 @@ impl Compiler<'_> {
         };
         let vpc = written.vpc.as_ref().and_then(|vpc| self.ids.vpcs.get(&vpc.to_string()));
         if let Some(vpc) = vpc {
-            let own = resolver_address(&self.vpcs[*vpc]);
+            let own = resolver_address(&self.network.vpcs[*vpc]);
             return own.into_iter().map(|ip| SocketAddr::new(ip.into(), port)).collect();
         }
         let inbound = written.inbound.as_ref().map(ToString::to_string);
@@ -109,8 +109,8 @@ impl Compiler<'_> {
     /// Reports a listener at an address of its VPC at which that VPC has no resolver. Secondary CIDR blocks
     /// have none at their base plus two ("DNS attributes for your VPC").
     fn check_resolver_address(&mut self, listener: ListenerDraft<'_>, view: Option<ViewId>) {
-        let Some(ViewKind::Vpc(vpc)) = view.map(|view| self.views[view].kind) else { return };
-        let vpc = &self.vpcs[vpc];
+        let Some(ViewKind::Vpc(vpc)) = view.map(|view| self.names.views[view].kind) else { return };
+        let vpc = &self.network.vpcs[vpc];
         let Some(own) = resolver_address(vpc) else { return };
         let ip = listener.address.ip();
         if vpc.contains(ip) && ip != IpAddr::V4(own) {

@@ -26,7 +26,7 @@ impl Compiler<'_> {
                 Direction::Inbound | Direction::InboundDelegation => {
                     let view = self.inbound_view(vpc, written.dns64_enabled);
                     let endpoint = InboundEndpoint { id: written.id.value().to_shared(), vpc, view };
-                    Resolver::Inbound(self.inbound_endpoints.add(endpoint))
+                    Resolver::Inbound(self.names.inbound_endpoints.add(endpoint))
                 }
                 Direction::Outbound => {
                     if written.dns64_enabled {
@@ -50,15 +50,15 @@ impl Compiler<'_> {
 
     /// The view of an inbound endpoint: that of the VPC, or a separate one with DNS64.
     fn inbound_view(&mut self, vpc: Index<Vpc>, dns64: bool) -> ViewId {
-        let plain = self.vpcs[vpc].inbound_view;
+        let plain = self.names.resolvers[vpc].inbound_view;
         if !dns64 {
             return plain;
         }
-        let made = self.views.indexed().find(|(_, view)| view.dns64 && view.claims == plain);
+        let made = self.names.views.indexed().find(|(_, view)| view.dns64 && view.claims == plain);
         match made {
             Some((index, _)) => index,
             None => {
-                let name = format!("{}/inbound/dns64", self.vpcs[vpc].id);
+                let name = format!("{}/inbound/dns64", self.network.vpcs[vpc].id);
                 self.add_view(ViewKind::Inbound(vpc), name.into(), Some(plain))
             }
         }
@@ -71,8 +71,8 @@ impl Compiler<'_> {
 
     /// Adds a claim to both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
     pub(super) fn claim(&mut self, vpc: Index<Vpc>, suffix: &Name, origin: ClaimSource, claim: Claim) {
-        for view in [self.vpcs[vpc].view, self.vpcs[vpc].inbound_view] {
-            self.claims.add(suffix.clone(), ScopedClaim { view, source: origin, claim });
+        for view in [self.names.resolvers[vpc].view, self.names.resolvers[vpc].inbound_view] {
+            self.names.claims.add(suffix.clone(), ScopedClaim { view, source: origin, claim });
         }
     }
 
@@ -110,7 +110,7 @@ impl Compiler<'_> {
             Some(id) => id.value().to_shared(),
             None => written.name.to_string().into(),
         };
-        let made = self.hosted_zones.add(HostedZone { id, zone });
+        let made = self.names.hosted_zones.add(HostedZone { id, zone });
         if let Some(id) = &written.id {
             self.ids.hosted_zones.insert(id.to_string(), made);
         }
@@ -126,20 +126,21 @@ impl Compiler<'_> {
 
     /// Associates a VPC with a zone, if it has both DNS attributes.
     fn associate(&mut self, vpc: Index<Vpc>, mark: Mark, apex: &Name, zone: Index<HostedZone>) {
-        let inbound = self.vpcs[vpc].inbound_view;
-        let taken = self.claims.at(inbound, apex).find_map(|scoped| self.conflicting_zone(scoped.claim));
+        let inbound = self.names.resolvers[vpc].inbound_view;
+        let taken =
+            self.names.claims.at(inbound, apex).find_map(|scoped| self.conflicting_zone(scoped.claim));
         if let Some(taken) = taken {
             let message = format!(
                 "The VPC {} has already been associated with {taken} with the same domain name.",
-                self.vpcs[vpc].id
+                self.network.vpcs[vpc].id
             );
             self.report.error(Code::ConflictingDomain, mark, message);
             return;
         }
-        if self.vpcs[vpc].dns_hostnames {
+        if self.network.vpcs[vpc].dns_hostnames {
             self.claim(vpc, apex, ClaimSource::Local, Claim::HostedZone(zone));
         } else {
-            let message = format!("VPC `{}` does not use this zone", self.vpcs[vpc].id);
+            let message = format!("VPC `{}` does not use this zone", self.network.vpcs[vpc].id);
             let warning = self.report.warning(Code::Surprising, mark, message);
             warning.help("private hosted zones require both `enable_dns_support` and `enable_dns_hostnames`");
         }
@@ -148,10 +149,10 @@ impl Compiler<'_> {
     /// Describes the zone that already has a name.
     pub(super) fn conflicting_zone(&self, claim: Claim) -> Option<String> {
         match claim {
-            Claim::HostedZone(other) => Some(format!("hosted zone {}", self.hosted_zones[other].id)),
+            Claim::HostedZone(other) => Some(format!("hosted zone {}", self.names.hosted_zones[other].id)),
             Claim::Endpoint(other) => {
-                let endpoint = self.managed_zones[other].endpoint;
-                Some(format!("the private DNS of endpoint {}", self.endpoints[endpoint].id))
+                let endpoint = self.names.managed_zones[other].endpoint;
+                Some(format!("the private DNS of endpoint {}", self.network.endpoints[endpoint].id))
             }
             _ => None,
         }
@@ -184,7 +185,7 @@ impl Compiler<'_> {
             None => Vec::new(),
         };
         let upstream = is_forward.then(|| self.rule_upstream(written, sources.clone())).flatten();
-        let rule = self.rules.add(Rule {
+        let rule = self.names.rules.add(Rule {
             id: written.id.value().to_shared(),
             kind: match written.rule_type {
                 RuleType::Forward => RuleKind::Forward,
@@ -232,19 +233,21 @@ impl Compiler<'_> {
 
     /// Associates a VPC with a rule. A VPC can have one rule of each type per name.
     fn associate_rule(&mut self, vpc: Index<Vpc>, mark: Mark, rule: Index<Rule>) {
-        let Rule { kind, domain, .. } = &self.rules[rule];
+        let Rule { kind, domain, .. } = &self.names.rules[rule];
         let (kind, domain) = (*kind, domain.clone());
         let taken = match kind {
-            RuleKind::Delegate => self.vpcs[vpc].delegations.insert(domain.clone(), rule).is_some(),
+            RuleKind::Delegate => {
+                self.names.resolvers[vpc].delegations.insert(domain.clone(), rule).is_some()
+            }
             RuleKind::Forward | RuleKind::System => {
                 let is_rule = |scoped: ScopedClaim| {
                     matches!(scoped.claim, Claim::ForwardRule(_) | Claim::SystemRule(_))
                 };
-                self.claims.at(self.vpcs[vpc].inbound_view, &domain).any(is_rule)
+                self.names.claims.at(self.names.resolvers[vpc].inbound_view, &domain).any(is_rule)
             }
         };
         if taken {
-            let message = format!("VPC `{}` has two rules for {domain}", self.vpcs[vpc].id);
+            let message = format!("VPC `{}` has two rules for {domain}", self.network.vpcs[vpc].id);
             self.report.error(Code::ConflictingDomain, mark, message);
         } else if let Some(claim) = rule_claim(kind, rule) {
             self.claim(vpc, &domain, ClaimSource::Local, claim);
@@ -260,13 +263,13 @@ impl Compiler<'_> {
         owner: Option<&Marked<String>>,
         shared_with: &[String],
     ) {
-        let (Some(owner), Some(account)) = (owner, self.vpcs[vpc].account.clone()) else { return };
+        let (Some(owner), Some(account)) = (owner, self.network.vpcs[vpc].account.clone()) else { return };
         if *owner.value() == *account || shared_with.iter().any(|other| **other == *account) {
             return;
         }
         let message = format!(
             "`{id}` belongs to account {owner} and is not shared with account {account}, the owner of VPC `{}`",
-            self.vpcs[vpc].id
+            self.network.vpcs[vpc].id
         );
         let error = self.report.error(Code::NotShared, mark, message);
         error.help(format!("write `shared_with = [\"{account}\"]` in the declaration of `{id}`"));

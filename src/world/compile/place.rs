@@ -11,22 +11,22 @@ impl Compiler<'_> {
     pub(super) fn places(&mut self) {
         let cuts = self.place_splits();
         let mut interfaces = self.interfaces_by_subnet();
-        for (index, subnet) in self.subnets.indexed() {
+        for (index, subnet) in self.network.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
             let cuts = cuts.of_vpc(vpc);
             let kind = PlaceKind::Subnet(index);
             let prefixes = subnet.cidrs.clone();
             // A configured address is a place of its own already.
-            let declared = &self.vpcs[vpc].interfaces;
+            let declared = &self.network.vpcs[vpc].interfaces;
             let mut inside = splits_inside(cuts, &prefixes);
             inside.retain(|cut| *cut != host_prefix(cut.addr()) || !declared.contains_key(&cut.addr()));
-            self.places.add(&name, Some(vpc), place(kind, prefixes, cuts));
+            self.network.places.add(&name, Some(vpc), place(kind, prefixes, cuts));
             // There may be many splits, and each has the subnet's other CIDR block as its second prefix.
             let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, cuts))).collect();
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
                 let other_family = whole.iter().filter(is_other).copied().collect();
-                self.places.add(
+                self.network.places.add(
                     &name,
                     Some(vpc),
                     place_with_other_family(kind, vec![cut], other_family, cuts),
@@ -43,10 +43,11 @@ impl Compiler<'_> {
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
                 let other_family = others.map(|other| (host_prefix(*other), *other)).collect();
                 let own = place_with_other_family(kind, vec![host_prefix(*address)], other_family, cuts);
-                self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
+                self.network.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
-        let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
+        let sites: Vec<_> =
+            self.network.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
         for (index, name, prefixes) in sites {
             let kind = PlaceKind::Site(index);
             let cuts = cuts.of_site(index);
@@ -54,17 +55,21 @@ impl Compiler<'_> {
             let mut own = prefixes.clone();
             own.extend(splits_inside(cuts, &prefixes));
             for prefix in own {
-                self.places.add(&name, None, place(kind, vec![prefix], cuts));
+                self.network.places.add(&name, None, place(kind, vec![prefix], cuts));
             }
         }
-        self.places.add(&Arc::from("outside"), None, place(PlaceKind::Outside, Vec::new(), cuts.outside()));
+        self.network.places.add(
+            &Arc::from("outside"),
+            None,
+            place(PlaceKind::Outside, Vec::new(), cuts.outside()),
+        );
     }
 
     /// The configured addresses in each subnet, sorted.
     fn interfaces_by_subnet(&self) -> HashMap<Index<Subnet>, Vec<(IpAddr, Interface)>> {
         let mut by_subnet: HashMap<_, Vec<_>> = HashMap::new();
         for (vpc, own) in &self.ids.subnets_by_prefix {
-            for (address, interface) in &self.vpcs[*vpc].interfaces {
+            for (address, interface) in &self.network.vpcs[*vpc].interfaces {
                 if let Some((_, subnet)) = own.longest_match(*address) {
                     by_subnet.entry(*subnet).or_default().push((*address, *interface));
                 }
@@ -78,11 +83,11 @@ impl Compiler<'_> {
     pub(super) fn clients(&mut self) {
         for client in &self.config.client {
             let name = &client.place.value().0;
-            let Some(place) = self.places.named(name) else {
+            let Some(place) = self.network.places.named(name) else {
                 self.unknown_place(name, client.place.mark(), "a subnet, a site or `outside`");
                 continue;
             };
-            if self.places.add_client(client.source.value().0, place).is_some() {
+            if self.network.places.add_client(client.source.value().0, place).is_some() {
                 let message = format!("clients of {} have two locations", client.source);
                 self.report.error(Code::DuplicateId, client.source.mark(), message);
             }
@@ -94,7 +99,7 @@ impl Compiler<'_> {
         if self.is_of_other_kind(name, mark, &["subnet-", "site-"], accepted) {
             return;
         }
-        self.unknown("place", name, mark, |this| this.places.names().map(|name| &**name).collect());
+        self.unknown("place", name, mark, |this| this.network.places.names().map(|name| &**name).collect());
     }
 
     /// Warns of VPCs with overlapping addresses, where only a listener with a view can distinguish the
@@ -137,7 +142,7 @@ impl Compiler<'_> {
     pub(super) fn expectations(&mut self) {
         for expect in &self.config.expect {
             let from = &expect.from.value().0;
-            if self.places.named(from).is_none() && from.parse::<IpAddr>().is_err() {
+            if self.network.places.named(from).is_none() && from.parse::<IpAddr>().is_err() {
                 self.unknown_place(from, expect.from.mark(), "a subnet, a site, `outside` or an address");
                 continue;
             }

@@ -96,7 +96,7 @@ impl Compiler<'_> {
     pub(super) fn place_splits(&self) -> PlaceSplits {
         let mut cuts =
             PlaceSplits { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
-        for (index, vpc) in self.vpcs.indexed() {
+        for (index, vpc) in self.network.vpcs.indexed() {
             // Local destinations.
             cuts.add(cuts.networks.vpc(index), vpc.cidrs.iter().copied());
         }
@@ -105,7 +105,7 @@ impl Compiler<'_> {
             let node = cuts.networks.vpc(*vpc);
             for group in &written.security_group {
                 let group = self.ids.security_groups.get(&group.id.to_string());
-                let group = group.map(|index| &self.security_groups[*index]);
+                let group = group.map(|index| &self.network.security_groups[*index]);
                 let peers =
                     group.into_iter().flat_map(|group| group.ingress.iter()).flat_map(|rule| &rule.peers);
                 let prefixes = peers.filter_map(|peer| match peer {
@@ -116,20 +116,20 @@ impl Compiler<'_> {
             }
             for acl in &written.network_acl {
                 let acl = self.ids.network_acls.get(&acl.id.to_string());
-                let acl = acl.map(|(_, index)| &self.network_acls[*index]);
+                let acl = acl.map(|(_, index)| &self.network.network_acls[*index]);
                 let rules = acl.into_iter().flat_map(|acl| acl.ingress.iter().chain(acl.egress.iter()));
                 cuts.add(node, rules.map(|rule| rule.cidr));
             }
             for table in &written.route_table {
                 let table = self.ids.route_tables.get(&table.id.to_string());
-                let table = table.map(|(_, index)| &self.route_tables[*index]);
+                let table = table.map(|(_, index)| &self.network.route_tables[*index]);
                 // The prefix list of a gateway endpoint's service contains no addresses of clients.
                 let routes = table.into_iter().flat_map(RouteTable::iter);
                 let routes = routes.filter(|route| !matches!(route.target, Target::GatewayEndpoint(_)));
                 cuts.add(node, routes.map(|route| route.destination));
             }
         }
-        for (index, gateway) in self.transit_gateways.indexed() {
+        for (index, gateway) in self.network.transit_gateways.indexed() {
             let routes = gateway.route_tables.iter().flat_map(TransitGatewayRouteTable::iter);
             cuts.add(cuts.networks.gateway(index), routes.map(|route| route.destination));
         }
@@ -137,12 +137,16 @@ impl Compiler<'_> {
     }
 
     fn networks(&self) -> NetworkPrefixes {
-        let mut all = NetworkPrefixes::new(self.vpcs.len(), self.sites.len(), self.transit_gateways.len());
-        for connection in self.peering_connections.iter() {
+        let mut all = NetworkPrefixes::new(
+            self.network.vpcs.len(),
+            self.network.sites.len(),
+            self.network.transit_gateways.len(),
+        );
+        for connection in self.network.peering_connections.iter() {
             let [one, other] = connection.vpcs.map(|vpc| all.vpc(vpc));
             all.join(one, other);
         }
-        for (index, gateway) in self.transit_gateways.indexed() {
+        for (index, gateway) in self.network.transit_gateways.indexed() {
             let own = all.gateway(index);
             for attachment in &gateway.attachments {
                 match attachment.to {
@@ -155,7 +159,7 @@ impl Compiler<'_> {
         }
         // Sites of one virtual private gateway reach each other.
         let mut by_target: HashMap<&str, usize> = HashMap::new();
-        for (index, site) in self.sites.indexed() {
+        for (index, site) in self.network.sites.indexed() {
             let own = all.site(index);
             for link in &site.links {
                 match link.to {

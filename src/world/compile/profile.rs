@@ -35,7 +35,7 @@ impl Compiler<'_> {
             if !self.declare(&written.id) {
                 continue;
             }
-            let profile = self.profiles.add(Profile { id: written.id.value().to_shared() });
+            let profile = self.names.profiles.add(Profile { id: written.id.value().to_shared() });
             let brought = self.claims(written);
             for association in &written.association {
                 let Some(vpc) = self.vpc_named(&association.vpc) else { continue };
@@ -64,7 +64,7 @@ impl Compiler<'_> {
         origin: ClaimSource,
         brought: &ProfileClaims,
     ) {
-        let sees_zones = self.vpcs[vpc].dns_hostnames;
+        let sees_zones = self.network.vpcs[vpc].dns_hostnames;
         let mut unseen = 0;
         for (name, claim) in brought {
             match claim {
@@ -75,8 +75,10 @@ impl Compiler<'_> {
         }
         if unseen > 0 {
             let zones = if unseen == 1 { "zone" } else { "zones" };
-            let message =
-                format!("VPC `{}` does not use {unseen} hosted {zones} of this Profile", self.vpcs[vpc].id);
+            let message = format!(
+                "VPC `{}` does not use {unseen} hosted {zones} of this Profile",
+                self.network.vpcs[vpc].id
+            );
             let warning = self.report.warning(Code::Surprising, mark, message);
             warning.help("private hosted zones require both `enable_dns_support` and `enable_dns_hostnames`");
         }
@@ -114,7 +116,7 @@ impl Compiler<'_> {
         };
         let taken = match taken {
             Claim::ForwardRule(rule) | Claim::SystemRule(rule) => {
-                Some(format!("rule {}", self.rules[rule].id))
+                Some(format!("rule {}", self.names.rules[rule].id))
             }
             zone => self.conflicting_zone(zone),
         };
@@ -136,9 +138,9 @@ impl Compiler<'_> {
                 self.unknown("resolver rule", &text, id.mark(), |this| keys(&this.ids.rules));
                 continue;
             };
-            match rule_claim(self.rules[rule].kind, rule) {
+            match rule_claim(self.names.rules[rule].kind, rule) {
                 Some(claim) => {
-                    self.add_to_profile(id, self.rules[rule].domain.clone(), claim, &mut contents);
+                    self.add_to_profile(id, self.names.rules[rule].domain.clone(), claim, &mut contents);
                 }
                 None => {
                     let message = format!(
@@ -156,7 +158,7 @@ impl Compiler<'_> {
             let text = id.to_string();
             match self.ids.hosted_zones.get(&text).copied() {
                 Some(zone) => {
-                    let apex = self.hosted_zones[zone].zone.apex().clone();
+                    let apex = self.names.hosted_zones[zone].zone.apex().clone();
                     self.add_to_profile(id, apex, Claim::HostedZone(zone), &mut contents);
                 }
                 None => self.unknown("hosted zone", &text, id.mark(), |this| keys(&this.ids.hosted_zones)),
@@ -181,13 +183,13 @@ impl Compiler<'_> {
         endpoint: Index<Endpoint>,
         contents: &mut ProfileContents,
     ) {
-        if self.endpoints[endpoint].kind != EndpointKind::Interface {
+        if self.network.endpoints[endpoint].kind != EndpointKind::Interface {
             let message =
                 format!("`{id}` is not an interface endpoint: a Profile can contain no other endpoints");
             self.report.error(Code::InvalidValue, id.mark(), message);
             return;
         }
-        let zones = self.managed_zones.indexed().filter(|(_, zone)| zone.endpoint == endpoint);
+        let zones = self.names.managed_zones.indexed().filter(|(_, zone)| zone.endpoint == endpoint);
         let zones: Vec<(Name, Claim)> =
             zones.map(|(index, zone)| (zone.zone.apex().clone(), Claim::Endpoint(index))).collect();
         if zones.is_empty() {
@@ -234,13 +236,13 @@ impl Compiler<'_> {
     /// does so here.
     fn see_endpoint(&mut self, vpc: Index<Vpc>, apex: &Name, origin: ClaimSource, zone: Index<ManagedZone>) {
         let claim = Claim::Endpoint(zone);
-        let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
+        let endpoint = &self.network.endpoints[self.names.managed_zones[zone].endpoint];
         if endpoint.vpc == vpc {
             return; // The VPC has it already.
         }
         if endpoint.private_dns == PrivateDns::OnlyForInboundResolver {
-            let view = self.vpcs[vpc].inbound_view;
-            self.claims.add(apex.clone(), ScopedClaim { view, source: origin, claim });
+            let view = self.names.resolvers[vpc].inbound_view;
+            self.names.claims.add(apex.clone(), ScopedClaim { view, source: origin, claim });
         } else {
             self.claim(vpc, apex, origin, claim);
         }
@@ -253,7 +255,7 @@ impl Compiler<'_> {
         for (vpc, profiles) in taken {
             let mut profiles = profiles.clone();
             profiles.sort_unstable();
-            let setting = |profile: Index<Profile>| match settings.get(&*self.profiles[profile].id)? {
+            let setting = |profile: Index<Profile>| match settings.get(&*self.names.profiles[profile].id)? {
                 ProfileSetting::Enabled => Some(true),
                 ProfileSetting::Disabled => Some(false),
                 ProfileSetting::UseLocalResourceSetting => None,

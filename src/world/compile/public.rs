@@ -146,8 +146,10 @@ fn special_use_zone(apex: &Name, negative_ttl: u32) -> Zone {
 impl Compiler<'_> {
     /// Configured records of the sealed internet.
     pub(super) fn public_records(&mut self) {
-        let mut zone =
-            std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
+        let mut zone = std::mem::replace(
+            &mut self.names.public.records,
+            records::zone_with_soa(Name::root(), &SEALED_SOA),
+        );
         // IPv6-only clients query it to detect DNS64 and its prefix (RFC 7050 section 2.2).
         let ipv4only = fact_name("ipv4only.arpa");
         for last in [170, 171] {
@@ -160,6 +162,6 @@ impl Compiler<'_> {
             let owner = record.name.value();
             self.values(&mut zone, owner, rtype, record.ttl, &record.values, RecordEntry::Master);
         }
-        self.public.records = zone;
+        self.names.public.records = zone;
     }
 }

@@ -102,10 +102,10 @@ impl Compiler<'_> {
             if !self.is_allowed(index, &destination, &target, &rank, mark) {
                 continue;
             }
-            let own = &mut self.vpcs[index];
+            let own = &mut self.network.vpcs[index];
             own.has_inner_routes |=
                 target != Target::Local && own.cidrs.iter().any(|cidr| cidr.contains(&destination));
-            let table = &mut self.route_tables[table];
+            let table = &mut self.network.route_tables[table];
             if prefix_list.is_none()
                 && table.exactly(&destination).iter().any(|have| duplicate(have, &destination))
             {
@@ -198,8 +198,8 @@ impl Compiler<'_> {
         let Some(index) = self.ids.peering_connections.get(&*written.id).copied() else {
             return Some(Target::Other(written.clone()));
         };
-        if self.peering_connections[index].beyond(vpc).is_none() {
-            let message = format!("`{written}` is not a connection of VPC `{}`", self.vpcs[vpc].id);
+        if self.network.peering_connections[index].beyond(vpc).is_none() {
+            let message = format!("`{written}` is not a connection of VPC `{}`", self.network.vpcs[vpc].id);
             self.report.error(Code::UnknownReference, named.mark(), message);
             return None;
         }
@@ -218,7 +218,7 @@ impl Compiler<'_> {
             self.unknown("endpoint of this VPC", &written.id, mark, |this| keys(&this.ids.endpoints));
             return None;
         };
-        match self.endpoints[endpoint].kind {
+        match self.network.endpoints[endpoint].kind {
             EndpointKind::Gateway => {
                 if !matches!(route.destination.value(), Destination::PrefixList(_)) {
                     let message = format!(
@@ -273,7 +273,7 @@ impl Compiler<'_> {
             error.help("169.254.168.0/22 and fd00:ec2::/32 are reserved for AWS services");
             return false;
         }
-        let own = self.vpcs[vpc].cidrs.contains(destination);
+        let own = self.network.vpcs[vpc].cidrs.contains(destination);
         if own && *rank == Rank::Static && *target != Target::Local && !is_middlebox(target) {
             let message =
                 format!("invalid route: {destination} is the CIDR block of the VPC, whose target is `local`");
@@ -285,7 +285,7 @@ impl Compiler<'_> {
             return false;
         }
         let inside =
-            self.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
+            self.network.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
         if !inside {
             return true;
         }

@@ -252,10 +252,12 @@ impl Compiler<'_> {
 
     /// Warns of a VPC in a region without a known location, for a zone whose policies depend on it.
     pub(super) fn check_vpc_location(&mut self, vpc: Index<Vpc>, mark: Mark) {
-        let region = &self.vpcs[vpc].region;
+        let region = &self.network.vpcs[vpc].region;
         if self.facts.regions.get(region).is_none() {
-            let message =
-                format!("the location of region `{region}` of VPC `{}` is unknown", self.vpcs[vpc].id);
+            let message = format!(
+                "the location of region `{region}` of VPC `{}` is unknown",
+                self.network.vpcs[vpc].id
+            );
             self.report.warning(Code::Surprising, mark, message).help(
                 "geolocation routing uses the default record set there; latency and geoproximity routing use the first one in the \
                  order of set identifiers",

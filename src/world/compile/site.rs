@@ -18,27 +18,26 @@ impl Compiler<'_> {
             let view = self.site_view(&written.resolver);
             let links = self.site_links(written);
             let zones = self.simulated_zones(written);
-            let index = self.sites.add(Site {
+            let index = self.network.sites.add(Site {
                 id: written.id.value().to_shared(),
                 cidrs: written.cidr.iter().map(|cidr| cidr.value().0).collect(),
-                view,
                 links,
                 has_internet: written.internet,
                 gateway_prefixes: Vec::new(),
-                zones,
             });
+            self.names.sites.add(index, SiteNames { view, zones });
             self.ids.sites.insert(written.id.to_string(), index);
-            for link in &self.sites[index].links {
+            for link in &self.network.sites[index].links {
                 if let LinkedTo::Vpc(vpc) = link.to
-                    && self.vpcs[vpc].linked_sites.last() != Some(&index)
+                    && self.network.vpcs[vpc].linked_sites.last() != Some(&index)
                 {
-                    self.vpcs[vpc].linked_sites.push(index);
+                    self.network.vpcs[vpc].linked_sites.push(index);
                 }
             }
             self.check_site_prefixes(written, &vpcs);
             if !written.zone.is_empty() {
                 for server in &written.dns {
-                    self.simulated_servers.insert(*server.value(), index);
+                    self.names.simulated_servers.insert(*server.value(), index);
                 }
             }
         }
@@ -61,16 +60,16 @@ impl Compiler<'_> {
 
     pub(super) fn site_view(&mut self, resolver: &Marked<String>) -> ViewId {
         if resolver.value() == "public" {
-            return self.public_view;
+            return self.names.public_view;
         }
         match self.ids.resolver_endpoints.get(resolver.value()).copied() {
-            Some(Resolver::Inbound(index)) => self.inbound_endpoints[index].view,
+            Some(Resolver::Inbound(index)) => self.names.inbound_endpoints[index].view,
             Some(Resolver::Outbound(_)) => {
                 let message = format!(
                     "the resolver of a site must be an inbound endpoint, but `{resolver}` is outbound"
                 );
                 self.report.error(Code::UnknownReference, resolver.mark(), message);
-                self.public_view
+                self.names.public_view
             }
             None if self.is_of_other_kind(
                 resolver.value(),
@@ -79,13 +78,13 @@ impl Compiler<'_> {
                 "an inbound endpoint or `public`",
             ) =>
             {
-                self.public_view
+                self.names.public_view
             }
             None => {
                 self.unknown("inbound endpoint", resolver.value(), resolver.mark(), |this| {
                     keys(&this.ids.resolver_endpoints)
                 });
-                self.public_view
+                self.names.public_view
             }
         }
     }
@@ -93,7 +92,7 @@ impl Compiler<'_> {
     /// The first VPC of each prefix.
     fn vpc_prefixes(&self) -> PrefixMap<Index<Vpc>> {
         let mut vpcs = PrefixMap::new();
-        for (index, vpc) in self.vpcs.indexed() {
+        for (index, vpc) in self.network.vpcs.indexed() {
             for cidr in &vpc.cidrs {
                 vpcs.get_or_insert_with(*cidr, || index);
             }
@@ -106,7 +105,8 @@ impl Compiler<'_> {
         for cidr in &site.cidr {
             let net = cidr.value().0;
             if let Some(vpc) = vpcs.overlapping(&net).map(|(_, vpc)| *vpc).min() {
-                let message = format!("{net} of site `{}` overlaps VPC `{}`", site.id, self.vpcs[vpc].id);
+                let message =
+                    format!("{net} of site `{}` overlaps VPC `{}`", site.id, self.network.vpcs[vpc].id);
                 self.report.warning(Code::OverlappingCidr, cidr.mark(), message);
             }
         }

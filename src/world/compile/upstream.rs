@@ -45,7 +45,7 @@ impl Compiler<'_> {
         }
         let upstream = self.upstream(Arc::from("internet"), &internet.servers, internet.order, Vec::new());
         if !sealed {
-            self.internet = upstream;
+            self.names.internet = upstream;
         }
     }
 
@@ -75,7 +75,7 @@ impl Compiler<'_> {
         }
         let identity =
             UpstreamIdentity { servers: servers.into(), order: self::order(order), sources: sources.into() };
-        Some(self.upstreams.add(Upstream { name, identity }))
+        Some(self.names.upstreams.add(Upstream { name, identity }))
     }
 
     /// One server of a list. `None` after its one error.

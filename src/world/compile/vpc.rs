@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use super::*;
 use crate::config;
 use crate::config::{AvailabilityMode, ConnectivityType};
-use crate::dns::SuffixMap;
 
 /// The first address of a subnet, relative to its base, that can be assigned: AWS reserves those before it,
 /// and the last one ("Subnet CIDR blocks", VPC User Guide).
@@ -42,7 +41,7 @@ impl Compiler<'_> {
         // If an attribute is invalid, which is reported, errors that depend on its value are suppressed.
         let mistaken = contradicts
             || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_pruned(vpc, key));
-        let index = self.vpcs.next_index();
+        let index = self.network.vpcs.next_index();
         let name = vpc.id.value().to_shared();
         let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
         let inbound_name: Arc<str> = Arc::from(format!("{name}/inbound"));
@@ -50,7 +49,7 @@ impl Compiler<'_> {
         let has_dns64 = vpc.subnet.iter().any(|subnet| subnet.enable_dns64);
         let dns64_view = has_dns64
             .then(|| self.add_view(ViewKind::Vpc(index), format!("{name}/dns64").into(), Some(view)));
-        self.vpcs.add(Vpc {
+        self.network.vpcs.add(Vpc {
             id: name,
             region: vpc.region.value().clone(),
             account: vpc.account.as_ref().map(|account| account.value().as_str().into()),
@@ -59,17 +58,12 @@ impl Compiler<'_> {
             dns_hostnames: (vpc.enable_dns_support && vpc.enable_dns_hostnames) || mistaken,
             internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().to_shared()),
             has_service_network: !vpc.service_networks.is_empty(),
-            dns_peers: Vec::new(),
-            transit_peers: Vec::new(),
             linked_sites: Vec::new(),
             has_inner_routes: false,
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
-            view,
-            dns64_view,
-            inbound_view,
-            delegations: SuffixMap::new(),
         });
+        self.names.resolvers.add(index, VpcResolver::new(view, dns64_view, inbound_view));
         self.ids.vpcs.insert(vpc.id.to_string(), index);
         self.route_tables_of(vpc, index, &cidrs);
         self.network_acls_of(vpc, index);
@@ -82,7 +76,8 @@ impl Compiler<'_> {
             if !self.declare(&table.id) {
                 continue;
             }
-            let made = self.route_tables.add(RouteTable::new(Some(table.id.value().to_shared()), cidrs));
+            let made =
+                self.network.route_tables.add(RouteTable::new(Some(table.id.value().to_shared()), cidrs));
             self.ids.route_tables.insert(table.id.to_string(), (index, made));
             if table.main && self.ids.main_tables.insert(index, made).is_some() {
                 let message = format!("VPC `{}` has two main route tables", vpc.id);
@@ -118,7 +113,7 @@ impl Compiler<'_> {
             }
             let route_table = self.route_table_of(subnet, index);
             let network_acl = self.network_acl_of(subnet, index);
-            let made = self.subnets.add(Subnet {
+            let made = self.network.subnets.add(Subnet {
                 id: subnet.id.value().to_shared(),
                 vpc: index,
                 cidrs: own.iter().map(|cidr| cidr.value().0).collect(),
@@ -181,7 +176,7 @@ impl Compiler<'_> {
                 let error = self.report.error(Code::NoRouteTable, subnet.id.mark(), message);
                 error.help("write `route_table = \"rtb-…\"` for the subnet, or `main = true` for a route table of the VPC");
             }
-            return main.unwrap_or_else(|| self.route_tables.add(RouteTable::new(None, &[])));
+            return main.unwrap_or_else(|| self.network.route_tables.add(RouteTable::new(None, &[])));
         };
         match self.ids.route_tables.get(&id.to_string()).copied() {
             Some((owner, table)) if owner == vpc => return table,
@@ -194,7 +189,7 @@ impl Compiler<'_> {
                 self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
             }
         }
-        self.route_tables.add(RouteTable::new(None, &[]))
+        self.network.route_tables.add(RouteTable::new(None, &[]))
     }
 
     fn nat_gateways_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>) {
@@ -205,7 +200,9 @@ impl Compiler<'_> {
             let is_regional = nat.availability_mode == AvailabilityMode::Regional;
             let Some((subnet, route_table)) = (match is_regional {
                 true => self.regional_table(nat, index).map(|table| (None, table)),
-                false => self.zonal_subnet(nat, index).map(|at| (Some(at), self.subnets[at].route_table)),
+                false => {
+                    self.zonal_subnet(nat, index).map(|at| (Some(at), self.network.subnets[at].route_table))
+                }
             }) else {
                 continue;
             };
@@ -218,7 +215,7 @@ impl Compiler<'_> {
                 let message = format!("regional NAT gateway `{}` cannot be private", nat.id);
                 self.report.error(Code::InvalidValue, nat.id.mark(), message);
             }
-            let made = self.nat_gateways.add(NatGateway {
+            let made = self.network.nat_gateways.add(NatGateway {
                 id: nat.id.value().to_shared(),
                 vpc: index,
                 subnet,
@@ -267,9 +264,9 @@ impl Compiler<'_> {
             }
             return found.map(|(_, table)| table);
         }
-        let cidrs = self.vpcs[vpc].cidrs.clone();
+        let cidrs = self.network.vpcs[vpc].cidrs.clone();
         let mut table = RouteTable::new(None, &cidrs);
-        if let Some(gateway) = self.vpcs[vpc].internet_gateway.clone() {
+        if let Some(gateway) = self.network.vpcs[vpc].internet_gateway.clone() {
             table.add(Route {
                 destination: IpNet::V4(ipnet::Ipv4Net::default()),
                 target: Target::InternetGateway(gateway),
@@ -278,12 +275,12 @@ impl Compiler<'_> {
                 prefix_list: None,
             });
         }
-        Some(self.route_tables.add(table))
+        Some(self.network.route_tables.add(table))
     }
 
     /// Reports an address that is not in its subnet, or that AWS reserves.
     pub(super) fn check_inside(&mut self, address: &Marked<IpAddr>, subnet: Index<Subnet>) {
-        let subnet = &self.subnets[subnet];
+        let subnet = &self.network.subnets[subnet];
         let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.contains(address.value())) else {
             let cidrs: Vec<String> = subnet.cidrs.iter().map(ToString::to_string).collect();
             let message = format!("{address} is not in subnet `{}` ({})", subnet.id, cidrs.join(", "));
@@ -303,10 +300,12 @@ impl Compiler<'_> {
 
     /// Records the owner of an address in a VPC; reports a duplicate.
     pub(super) fn claim_address(&mut self, vpc: Index<Vpc>, address: &Marked<IpAddr>, owner: Interface) {
-        let taken = self.vpcs[vpc].interfaces.insert(*address.value(), owner);
+        let taken = self.network.vpcs[vpc].interfaces.insert(*address.value(), owner);
         if taken.is_some() {
-            let message =
-                format!("{address} is assigned to two network interfaces of VPC `{}`", self.vpcs[vpc].id);
+            let message = format!(
+                "{address} is assigned to two network interfaces of VPC `{}`",
+                self.network.vpcs[vpc].id
+            );
             self.report.error(Code::DuplicateId, address.mark(), message);
         }
     }

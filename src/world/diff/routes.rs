@@ -42,16 +42,22 @@ fn differing(old: &Routes, new: &Routes) -> Vec<String> {
 /// The tables by ID.
 fn tables(world: &World) -> BTreeMap<String, &RouteTable> {
     let mut unique = UniqueIds::default();
-    world.route_tables.indexed().map(|(index, table)| (unique.next(table_id(world, index)), table)).collect()
+    world
+        .network
+        .route_tables
+        .indexed()
+        .map(|(index, table)| (unique.next(table_id(world, index)), table))
+        .collect()
 }
 
 /// The ID of a table; the implicit table of a VPC is named after the VPC.
 pub fn table_id(world: &World, index: Index<RouteTable>) -> String {
-    if let Some(id) = &world.route_tables[index].id {
+    if let Some(id) = &world.network.route_tables[index].id {
         return id.as_ref().to_owned();
     }
-    let vpc = world.subnets.iter().find(|subnet| subnet.route_table == index).map(|subnet| subnet.vpc);
-    format!("main of {}", vpc.map_or("no subnet", |vpc| &*world.vpcs[vpc].id))
+    let vpc =
+        world.network.subnets.iter().find(|subnet| subnet.route_table == index).map(|subnet| subnet.vpc);
+    format!("main of {}", vpc.map_or("no subnet", |vpc| &*world.network.vpcs[vpc].id))
 }
 
 fn routes(world: &World, table: &RouteTable) -> Routes {
@@ -70,6 +76,6 @@ fn routes(world: &World, table: &RouteTable) -> Routes {
 }
 
 fn target(world: &World, route: &Route) -> String {
-    let target = world.target_id(&route.target);
+    let target = world.network.target_id(&route.target);
     if route.is_blackhole { format!("{target} (blackhole)") } else { target.as_ref().to_owned() }
 }

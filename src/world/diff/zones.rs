@@ -39,7 +39,7 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
 fn zones(world: &World) -> BTreeMap<String, ZoneInViews<'_>> {
     let (mut zones, mut unique) = (BTreeMap::new(), UniqueIds::default());
     let holders = Holders::of_world(world);
-    for (index, hosted) in world.hosted_zones.indexed() {
+    for (index, hosted) in world.names.hosted_zones.indexed() {
         let apex = hosted.zone.apex();
         let views = holders.of(world, Claim::HostedZone(index));
         let id = if hosted.id.trim_end_matches('.') == apex.to_string().trim_end_matches('.') {
@@ -49,15 +49,15 @@ fn zones(world: &World) -> BTreeMap<String, ZoneInViews<'_>> {
         };
         zones.insert(unique.next(id), ZoneInViews { zone: &hosted.zone, views });
     }
-    for site in world.sites.iter() {
-        for (apex, zone) in site.zones.iter() {
-            let id = unique.next(format!("{apex} ({})", site.id));
+    for (site, names) in world.names.sites.indexed() {
+        for (apex, zone) in names.zones.iter() {
+            let id = unique.next(format!("{apex} ({})", world.network.sites[site].id));
             zones.insert(id, ZoneInViews { zone, views: String::new() });
         }
     }
     zones.insert(
         "public records".to_owned(),
-        ZoneInViews { zone: &world.public.records, views: String::new() },
+        ZoneInViews { zone: &world.names.public.records, views: String::new() },
     );
     zones
 }

@@ -123,7 +123,7 @@ impl Compiler<'_> {
                 "IpAddressType of `{}` is {}, but its network interface in `{}` has {have}",
                 written.id,
                 address_type_name(configured),
-                self.subnets[other.subnet].id
+                self.network.subnets[other.subnet].id
             );
             let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
             error.help("a network interface has one address for each family: `address`, `ipv6_address`");

@@ -32,7 +32,7 @@ impl Compiler<'_> {
             let error = self.report.error(Code::InvalidValue, name.mark(), message);
             error.help(format!("write `{key}` in [[vpc.endpoint.association]]"));
         }
-        let region = self.vpcs[vpc].region.clone();
+        let region = self.network.vpcs[vpc].region.clone();
         let id = written.id.value().as_str().to_ascii_lowercase();
         let generated_name = |resource: &str, association: Option<&str>| {
             let resource = resource.to_ascii_lowercase();
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         let mut own = Vec::new();
         for address in &association.addresses {
             let lies_in = |interface: &EndpointInterface| {
-                self.subnets[interface.subnet].cidrs.iter().any(|cidr| cidr.contains(address.value()))
+                self.network.subnets[interface.subnet].cidrs.iter().any(|cidr| cidr.contains(address.value()))
             };
             // The address of an interface may be repeated.
             let has = |interface: &EndpointInterface| {

@@ -6,19 +6,19 @@ use crate::aws::endpoint_names;
 impl Compiler<'_> {
     /// The names of an endpoint: regional, zonal, and those of APIs; or one for each association.
     pub(super) fn endpoint_specific_names(&mut self, made: &CompiledEndpoint<'_>) {
-        if !self.endpoints[made.index].is_available {
+        if !self.network.endpoints[made.index].is_available {
             return;
         }
         self.regional_and_zonal_names(made);
         self.api_aliases(made);
         let families = address_type::of_endpoint_names(made.records);
-        let endpoint = &self.endpoints[made.index];
+        let endpoint = &self.network.endpoints[made.index];
         let ttl = self.config.answers.private_dns_ttl;
         for association in &endpoint.associations {
             let Some(name) = &association.dns_name else { continue };
             for address in association_addresses(endpoint, association, families) {
                 let (rtype, rdata) = Rdata::for_address(address);
-                self.public.overlay(name.clone(), rtype, ttl, rdata);
+                self.names.public.overlay(name.clone(), rtype, ttl, rdata);
             }
         }
     }
@@ -27,7 +27,7 @@ impl Compiler<'_> {
     /// regardless of health. An endpoint for a service in another region has no zonal names (PrivateLink
     /// guide, "Cross-Region enabled AWS services").
     fn regional_and_zonal_names(&mut self, made: &CompiledEndpoint<'_>) {
-        let endpoint = &self.endpoints[made.index];
+        let endpoint = &self.network.endpoints[made.index];
         let Some(regional) = endpoint.regional_name.clone() else { return };
         let families = address_type::of_endpoint_names(made.records);
         // S3 names need an additional label (`bucket.vpce-…`), and names below them resolve at any depth.
@@ -37,9 +37,9 @@ impl Compiler<'_> {
         let Some(label) = regional.first_label().map(<[u8]>::to_vec) else { return };
         let mut records: Vec<(Name, IpAddr)> = Vec::new();
         records.extend(answering(endpoint, families).into_iter().map(|a| (owner(regional.clone()), a)));
-        if made.region == self.vpcs[made.vpc].region {
+        if made.region == self.network.vpcs[made.vpc].region {
             for interface in &endpoint.interfaces {
-                let zone = self.subnets[interface.subnet].availability_zone.as_bytes();
+                let zone = self.network.subnets[interface.subnet].availability_zone.as_bytes();
                 let zonal_label = [label.as_slice(), b"-", zone].concat();
                 let zonal = regional.parent().and_then(|parent| parent.prepend(&zonal_label).ok());
                 let Some(zonal) = zonal else { continue };
@@ -48,14 +48,14 @@ impl Compiler<'_> {
         }
         for (name, address) in records {
             let (rtype, rdata) = Rdata::for_address(address);
-            self.public.overlay(name, rtype, ttl, rdata);
+            self.names.public.overlay(name, rtype, ttl, rdata);
         }
     }
 
     /// The records of `<api-id>-vpce-….execute-api.…` at an execute-api endpoint (API Gateway guide, "Invoke
     /// a private API").
     fn api_aliases(&mut self, made: &CompiledEndpoint<'_>) {
-        let endpoint = &self.endpoints[made.index];
+        let endpoint = &self.network.endpoints[made.index];
         if endpoint.kind != EndpointKind::Interface || !service::is_execute_api(&endpoint.service) {
             return;
         }
@@ -66,7 +66,7 @@ impl Compiler<'_> {
         let ttl = self.config.answers.private_dns_ttl;
         for address in answering(endpoint, address_type::of_endpoint_names(made.records)) {
             let (rtype, rdata) = Rdata::for_address(address);
-            self.public.api_alias(owner.clone(), rtype, ttl, rdata);
+            self.names.public.api_alias(owner.clone(), rtype, ttl, rdata);
         }
     }
 }

@@ -39,7 +39,7 @@ impl Compiler<'_> {
     /// endpoints.
     pub(super) fn private_dns(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) {
         let written = made.written;
-        let kind = self.endpoints[made.index].kind;
+        let kind = self.network.endpoints[made.index].kind;
         if kind == EndpointKind::Gateway {
             self.gateway_records(made);
         }
@@ -60,14 +60,14 @@ impl Compiler<'_> {
             return;
         }
         // AWS's default for S3 (PrivateLink guide, "Private DNS for S3").
-        let is_s3 = service::is_s3(&self.endpoints[made.index].service);
+        let is_s3 = service::is_s3(&self.network.endpoints[made.index].service);
         let only_inbound = written.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(is_s3);
         if only_inbound && !self.may_be_only_for_inbound(made, all) {
             return;
         }
         let private_dns = if only_inbound { PrivateDns::OnlyForInboundResolver } else { PrivateDns::On };
-        self.endpoints[made.index].private_dns = private_dns;
-        let endpoint = &self.endpoints[made.index];
+        self.network.endpoints[made.index].private_dns = private_dns;
+        let endpoint = &self.network.endpoints[made.index];
         let families = address_type::of_private_names(made.records);
         // Configured names replace those of the service, so the built-in dual-stack names do not apply to them.
         let dualstack: Vec<Name> = match written.private_dns_names {
@@ -105,10 +105,10 @@ impl Compiler<'_> {
         if !self.has_both_flags(made) {
             return;
         }
-        self.endpoints[made.index].private_dns = PrivateDns::On;
+        self.network.endpoints[made.index].private_dns = PrivateDns::On;
         let families = address_type::of_private_names(made.records);
         for number in self.preferred(written) {
-            let endpoint = &mut self.endpoints[made.index];
+            let endpoint = &mut self.network.endpoints[made.index];
             endpoint.associations[number].is_private = true;
             let association = &endpoint.associations[number];
             let Some(name) = association.private_name.clone() else { continue };
@@ -119,7 +119,7 @@ impl Compiler<'_> {
 
     /// Whether the VPC has both DNS attributes; an error if it lacks one.
     fn has_both_flags(&mut self, made: &CompiledEndpoint<'_>) -> bool {
-        let vpc = &self.vpcs[made.vpc];
+        let vpc = &self.network.vpcs[made.vpc];
         if vpc.dns_support && vpc.dns_hostnames {
             return true;
         }
@@ -134,15 +134,15 @@ impl Compiler<'_> {
     }
 
     fn wants_private_dns(&mut self, made: &CompiledEndpoint<'_>) -> bool {
-        let name = self.endpoints[made.index].service.clone();
+        let name = self.network.endpoints[made.index].service.clone();
         let overridden = made.written.private_dns_names.is_some();
-        let offered = overridden || !self.endpoints[made.index].private_names.is_empty();
+        let offered = overridden || !self.network.endpoints[made.index].private_names.is_empty();
         match made.written.private_dns_enabled {
             Some(false) => false,
             // The default is true, except for S3, whose endpoint-specific names are wildcards. Where private DNS cannot apply,
             // the default is not an error, unlike an explicit `true`.
             None => {
-                let vpc = &self.vpcs[made.vpc];
+                let vpc = &self.network.vpcs[made.vpc];
                 let both_flags = vpc.dns_support && vpc.dns_hostnames;
                 offered && both_flags && (overridden || !service::has_wildcard_names(&name))
             }
@@ -176,7 +176,7 @@ impl Compiler<'_> {
     /// gateway endpoint for it, and the record type of that is the same or service-defined (EC2 API,
     /// `DnsOptionsSpecification`; S3 User Guide, "Private DNS").
     fn may_be_only_for_inbound(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) -> bool {
-        let service = &self.endpoints[made.index].service;
+        let service = &self.network.endpoints[made.index].service;
         if !service::is_s3(service) {
             let message = format!(
                 "PrivateDnsOnlyForInboundResolverEndpoint is supported only for interface endpoints of S3, not for \
@@ -186,7 +186,7 @@ impl Compiler<'_> {
             return false;
         }
         let gateway = all.iter().find(|other| {
-            let other = &self.endpoints[other.index];
+            let other = &self.network.endpoints[other.index];
             other.kind == EndpointKind::Gateway && other.service == *service
         });
         let mark = made.written.id.mark();
@@ -194,7 +194,7 @@ impl Compiler<'_> {
             let message = format!(
                 "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC {} must have a Gateway endpoint for \
                  the service.",
-                self.vpcs[made.vpc].id
+                self.network.vpcs[made.vpc].id
             );
             let error = self.report.error(Code::PrivateDnsRefused, mark, message);
             error.help(
@@ -221,41 +221,41 @@ impl Compiler<'_> {
         if made.records == DnsRecordIpType::ServiceDefined {
             return;
         }
-        if !service::is_s3(&self.endpoints[made.index].service) {
+        if !service::is_s3(&self.network.endpoints[made.index].service) {
             let message = format!(
                 "the DnsRecordIpType of a Gateway endpoint for {} is service-defined",
-                self.endpoints[made.index].service
+                self.network.endpoints[made.index].service
             );
             let error = self.report.error(Code::InvalidValue, made.written.id.mark(), message);
             error.help("only gateway endpoints for S3 support other values");
             return;
         }
         // The names stay public; the resolver of this VPC only filters their record types, so no zone is created.
-        if self.has_both_flags(made) && self.endpoints[made.index].is_available {
-            self.public.s3_families(made.vpc, address_type::of_private_names(made.records));
+        if self.has_both_flags(made) && self.network.endpoints[made.index].is_available {
+            self.names.public.s3_families(made.vpc, address_type::of_private_names(made.records));
         }
     }
 
     /// One zone for each apex, with a claim in the endpoint's VPC. An endpoint that is not available has
     /// none.
     fn managed_zones(&mut self, made: &CompiledEndpoint<'_>, cuts: PrivateZones) {
-        if !self.endpoints[made.index].is_available {
+        if !self.network.endpoints[made.index].is_available {
             return;
         }
         let ttl = self.config.answers.private_dns_ttl;
         for (apex, names) in cuts {
-            let vpc = &self.vpcs[made.vpc];
+            let resolver = &self.names.resolvers[made.vpc];
             // The inbound view has every claim of the VPC, including those that the VPC's own view lacks, so that it alone
             // needs to be examined for a conflict.
-            if self.claims.at(vpc.inbound_view, &apex).next().is_some() {
+            if self.names.claims.at(resolver.inbound_view, &apex).next().is_some() {
                 let message = format!(
                     "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the \
                      VPC {}",
                     apex.to_string().trim_end_matches('.'),
-                    vpc.id
+                    self.network.vpcs[made.vpc].id
                 );
                 let error = self.report.error(Code::ConflictingDomain, made.written.id.mark(), message);
-                error.help(if self.endpoints[made.index].kind.has_associations() {
+                error.help(if self.network.endpoints[made.index].kind.has_associations() {
                     "a VPC can have only one zone for a name: remove the endpoint, the association or the hosted zone"
                 } else {
                     "for one of two endpoints for the same service in a VPC, write `private_dns_enabled = false`"
@@ -270,7 +270,7 @@ impl Compiler<'_> {
                         .expect("a private DNS name is within its zone");
                 }
             }
-            let zone = self.managed_zones.add(ManagedZone { endpoint: made.index, zone });
+            let zone = self.names.managed_zones.add(ManagedZone { endpoint: made.index, zone });
             self.claim_managed_zone(made.vpc, apex, zone);
         }
     }
@@ -278,13 +278,13 @@ impl Compiler<'_> {
     /// Adds the claim of a managed zone for a VPC's resolver: in both its views, or only in that of inbound
     /// endpoints.
     fn claim_managed_zone(&mut self, vpc: Index<Vpc>, apex: Name, zone: Index<ManagedZone>) {
-        let Vpc { view, inbound_view, .. } = self.vpcs[vpc];
+        let VpcResolver { view, inbound_view, .. } = self.names.resolvers[vpc];
         let scoped = |view| ScopedClaim { view, source: ClaimSource::Local, claim: Claim::Endpoint(zone) };
-        let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
+        let endpoint = &self.network.endpoints[self.names.managed_zones[zone].endpoint];
         if endpoint.private_dns != PrivateDns::OnlyForInboundResolver {
-            self.claims.add(apex.clone(), scoped(view));
+            self.names.claims.add(apex.clone(), scoped(view));
         }
-        self.claims.add(apex, scoped(inbound_view));
+        self.names.claims.add(apex, scoped(inbound_view));
     }
 }
 

@@ -21,7 +21,7 @@ impl Compiler<'_> {
             self.check_peered_prefixes(written, requester, accepter);
             let id = written.id.value().to_shared();
             let made = VpcPeeringConnection { id, vpcs: [requester, accepter] };
-            let made = self.peering_connections.add(made);
+            let made = self.network.peering_connections.add(made);
             self.ids.peering_connections.insert(written.id.to_string(), made);
             self.resolves_across(&written.accepter, accepter, requester);
             self.resolves_across(&written.requester, requester, accepter);
@@ -31,9 +31,9 @@ impl Compiler<'_> {
                 self.transit_gateway(written);
             }
         }
-        for (_, vpc) in self.vpcs.indexed_mut() {
-            vpc.dns_peers.sort();
-            vpc.dns_peers.dedup();
+        for resolver in self.names.resolvers.iter_mut() {
+            resolver.dns_peers.sort();
+            resolver.dns_peers.dedup();
         }
     }
 
@@ -45,12 +45,12 @@ impl Compiler<'_> {
         requester: Index<Vpc>,
         accepter: Index<Vpc>,
     ) {
-        let (own, other) = (&self.vpcs[requester].cidrs, &self.vpcs[accepter].cidrs);
+        let (own, other) = (&self.network.vpcs[requester].cidrs, &self.network.vpcs[accepter].cidrs);
         let shared = own.iter().find(|cidr| other.iter().any(|net| crate::net::overlaps(cidr, net)));
         if let Some(shared) = shared {
             let message = format!(
                 "`{}` is invalid: VPCs `{}` and `{}` overlap in {shared}",
-                written.id, self.vpcs[requester].id, self.vpcs[accepter].id
+                written.id, self.network.vpcs[requester].id, self.network.vpcs[accepter].id
             );
             self.report.error(Code::OverlappingCidr, written.id.mark(), message);
         }
@@ -63,17 +63,17 @@ impl Compiler<'_> {
             return;
         }
         for needed in [vpc, remote] {
-            if !self.vpcs[needed].dns_hostnames {
+            if !self.network.vpcs[needed].dns_hostnames {
                 let message = format!(
                     "names of VPC `{}` resolve to public addresses across this connection: VPC `{}` has no DNS hostnames",
-                    self.vpcs[vpc].id, self.vpcs[needed].id
+                    self.network.vpcs[vpc].id, self.network.vpcs[needed].id
                 );
                 let warning = self.report.warning(Code::Surprising, side.vpc.mark(), message);
                 warning.help("both VPCs require `enable_dns_support` and `enable_dns_hostnames`");
                 return;
             }
         }
-        self.vpcs[remote].dns_peers.push(vpc);
+        self.names.resolvers[remote].dns_peers.push(vpc);
         self.peered.entry(remote).or_default().insert(vpc);
     }
 
@@ -113,16 +113,19 @@ impl Compiler<'_> {
                 continue;
             }
             let first = *first.get_or_insert(vpc);
-            if self.vpcs[first].region != self.vpcs[vpc].region {
+            if self.network.vpcs[first].region != self.network.vpcs[vpc].region {
                 let message = format!(
                     "VPC `{}` is in {} and cannot be attached to `{}`, which is in {}",
-                    attachment.vpc, self.vpcs[vpc].region, written.id, self.vpcs[first].region
+                    attachment.vpc,
+                    self.network.vpcs[vpc].region,
+                    written.id,
+                    self.network.vpcs[first].region
                 );
                 let error = self.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
                 error.help("a transit gateway and the VPCs attached to it must be in the same region");
                 continue;
             }
-            if written.dns_support && attachment.dns_support && self.vpcs[vpc].dns_hostnames {
+            if written.dns_support && attachment.dns_support && self.network.vpcs[vpc].dns_hostnames {
                 taking_part.push(vpc);
             }
         }
@@ -130,9 +133,9 @@ impl Compiler<'_> {
         made.dns_members = taking_part.into();
         // Names resolve across the gateway in both directions, so each member shares the same list of peers.
         for vpc in &*made.dns_members {
-            self.vpcs[*vpc].transit_peers.push(made.dns_members.clone());
+            self.names.resolvers[*vpc].transit_peers.push(made.dns_members.clone());
         }
-        let made = self.transit_gateways.add(made);
+        let made = self.network.transit_gateways.add(made);
         self.ids.transit_gateways.insert(written.id.to_string(), made);
     }
 
@@ -149,7 +152,7 @@ impl Compiler<'_> {
                         AttachedTo::TransitGateway(_) => TransitRank::Propagated(AttachmentType::Peering),
                         _ => TransitRank::Propagated(attachment.resource_type),
                     };
-                    self.transit_gateways[index].attach(attachment.id.value().to_shared(), to, rank);
+                    self.network.transit_gateways[index].attach(attachment.id.value().to_shared(), to, rank);
                 }
             }
             // Attachments come first: route tables refer to them by ID.
@@ -164,7 +167,7 @@ impl Compiler<'_> {
                     made
                 }
             };
-            self.transit_gateways[index].route_tables = tables;
+            self.network.transit_gateways[index].route_tables = tables;
         }
         self.gateway_prefixes_of_sites();
     }
@@ -173,20 +176,21 @@ impl Compiler<'_> {
     /// collected once.
     fn gateway_prefixes_of_sites(&mut self) {
         let of_vpc = |vpc: Index<Vpc>| {
-            let endpoints = self.vpcs[vpc].endpoints.iter().map(|index| &self.endpoints[*index]);
+            let endpoints =
+                self.network.vpcs[vpc].endpoints.iter().map(|index| &self.network.endpoints[*index]);
             let working =
                 endpoints.filter(|endpoint| endpoint.kind == EndpointKind::Gateway && endpoint.is_available);
             working.flat_map(|endpoint| &endpoint.prefixes).copied()
         };
         let mut of_gateways: HashMap<Index<TransitGateway>, BTreeSet<IpNet>> = HashMap::new();
-        let mut all = Vec::with_capacity(self.sites.len());
-        for site in self.sites.iter() {
+        let mut all = Vec::with_capacity(self.network.sites.len());
+        for site in self.network.sites.iter() {
             let mut own = BTreeSet::new();
             for link in &site.links {
                 match link.to {
                     LinkedTo::Vpc(vpc) => own.extend(of_vpc(vpc)),
                     LinkedTo::TransitGateway(index) => {
-                        let attachments = &self.transit_gateways[index].attachments;
+                        let attachments = &self.network.transit_gateways[index].attachments;
                         let vpcs = attachments.iter().filter_map(|attachment| match attachment.to {
                             AttachedTo::Vpc(vpc, _) => Some(vpc),
                             _ => None,
@@ -202,7 +206,7 @@ impl Compiler<'_> {
             }
             all.push(own.into_iter().collect());
         }
-        for ((_, site), prefixes) in self.sites.indexed_mut().zip(all) {
+        for ((_, site), prefixes) in self.network.sites.indexed_mut().zip(all) {
             site.gateway_prefixes = prefixes;
         }
     }
@@ -258,8 +262,8 @@ impl Compiler<'_> {
     /// The implicit table that every attachment is associated with and propagates to.
     fn default_table(&mut self, gateway: Index<TransitGateway>) -> TransitGatewayRouteTable {
         let mut table = TransitGatewayRouteTable::new(None);
-        for number in 0..self.transit_gateways[gateway].attachments.len() {
-            self.transit_gateways[gateway].attachments[number].association = Some(0);
+        for number in 0..self.network.transit_gateways[gateway].attachments.len() {
+            self.network.transit_gateways[gateway].attachments[number].association = Some(0);
             self.propagate(gateway, number, &mut table);
         }
         table
@@ -268,10 +272,10 @@ impl Compiler<'_> {
     /// Propagates the prefixes of an attachment. For peering attachments, only static routes are possible
     /// ("Transit gateway peering attachments").
     fn propagate(&self, gateway: Index<TransitGateway>, number: usize, table: &mut TransitGatewayRouteTable) {
-        let attachment = &self.transit_gateways[gateway].attachments[number];
+        let attachment = &self.network.transit_gateways[gateway].attachments[number];
         let prefixes = match &attachment.to {
-            AttachedTo::Vpc(vpc, _) => &self.vpcs[*vpc].cidrs,
-            AttachedTo::Site(site) => &self.sites[*site].cidrs,
+            AttachedTo::Vpc(vpc, _) => &self.network.vpcs[*vpc].cidrs,
+            AttachedTo::Site(site) => &self.network.sites[*site].cidrs,
             AttachedTo::TransitGateway(_) | AttachedTo::Unknown => return,
         };
         let propagated = prefixes.iter().filter(|cidr| cidr.addr().is_ipv4() || attachment.propagates_ipv6);
@@ -290,7 +294,7 @@ impl Compiler<'_> {
     ) {
         for id in &written.associations {
             let Some(attachment) = self.attachment_named(gateway, id) else { continue };
-            let attachment = &mut self.transit_gateways[gateway].attachments[attachment];
+            let attachment = &mut self.network.transit_gateways[gateway].attachments[attachment];
             if attachment.association.replace(number).is_some() {
                 let message = format!("attachment `{id}` is associated with two route tables");
                 self.report.error(Code::DuplicateId, id.mark(), message);
@@ -327,7 +331,7 @@ impl Compiler<'_> {
             let destination = route.destination.value().0;
             let rank = match (route.propagated, attachment) {
                 (false, _) => TransitRank::Static,
-                (true, Some(number)) => self.transit_gateways[gateway].attachments[number].rank,
+                (true, Some(number)) => self.network.transit_gateways[gateway].attachments[number].rank,
                 (true, None) => TransitRank::Propagated(AttachmentType::Peering),
             };
             table.add(TransitGatewayRoute { destination, attachment, rank });
@@ -341,7 +345,7 @@ impl Compiler<'_> {
         gateway: Index<TransitGateway>,
         id: &Marked<crate::aws::TransitGatewayAttachmentId>,
     ) -> Option<usize> {
-        let gateway = &self.transit_gateways[gateway];
+        let gateway = &self.network.transit_gateways[gateway];
         let found = gateway.attachment_named(id.value().as_str());
         if found.is_none() {
             let known: Vec<&str> = gateway.attachments.iter().map(|attachment| &*attachment.id).collect();
@@ -365,7 +369,7 @@ impl Compiler<'_> {
                 }
                 let Some(subnet) = self.subnet_named(&written.subnet, index) else { continue };
                 let security_groups = self.groups_named(&written.security_groups);
-                let made = self.network_interfaces.add(NetworkInterface {
+                let made = self.network.network_interfaces.add(NetworkInterface {
                     id: written.id.value().to_shared(),
                     subnet,
                     is_public: written.public_address.is_some(),
