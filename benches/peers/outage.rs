@@ -388,7 +388,7 @@ pub fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
         DEAD_TIME.as_secs()
     );
     text.push_str(
-        "| dead queries/s | server | living: with data | worst second | p50 ms | p99 ms | ratio | \
+        "| dead queries/s | server | live: with data | worst second | p50 ms | p99 ms | ratio | \
          dead: replied | p50 ms | p99 ms | server CPU |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for rate in DEAD_RATES {
@@ -416,7 +416,7 @@ pub fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
     let _ = writeln!(
         text,
         "{EXPIRED_NAMES} cached names with a TTL of {SHORT_TTL} s whose name server went silent, queried {} times per \
-         second for {} s once the TTL has passed, and then from when the name server answers again. {rounds}; {threads}.\n",
+         second for {} s once the TTL has passed, and then again once the name server answers. {rounds}; {threads}.\n",
         number(EXPIRED_RATE, 0),
         EXPIRED_TIME.as_secs()
     );

@@ -76,7 +76,9 @@ impl Workload {
     pub fn summary(self) -> &'static str {
         match self {
             Self::Local => "1,000 names in 10 private zones, two A records each; AAAA has no data",
-            Self::Cached => "10,000 forwarded names by Zipf's law, one or two records, from a warm cache",
+            Self::Cached => {
+                "10,000 forwarded names with a Zipf distribution, one or two records, from a warm cache"
+            }
             Self::Mixed => "70 % cached, 20 % local, 9 % NXDOMAIN, 1 % new names",
             Self::Miss => "a new name in every query",
             Self::Tcp => "local over 20 TCP connections with several queries in flight each",

@@ -132,7 +132,8 @@ macro_rules! id_kinds {
         }
         $($(#[$doc])* pub type $alias = Id<kind::$kind>;)+
 
-        /// The kind of object that an ID refers to according to its prefix, with its article. `None` for other prefixes.
+        /// The kind of object that an ID refers to according to its prefix, with its article. `None` for
+        /// other prefixes.
         pub fn kind_by_prefix(id: &str) -> Option<&'static str> {
             let kinds = [$($(($prefix, $what)),+),+];
             let matching = kinds.into_iter().filter(|(prefix, _)| id.starts_with(prefix));

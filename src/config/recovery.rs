@@ -441,8 +441,8 @@ fn parse_unknown<'m>(message: &'m str, what: &str) -> Option<(&'m str, Vec<&'m s
     Some((word, expected.split('`').skip(1).step_by(2).collect()))
 }
 
-/// Keys of AWS's APIs, in snake case, whose names differ in the configuration: for each the candidates, of which a table has
-/// at most one.
+/// Keys of AWS's APIs, in snake case, whose names differ in the configuration: for each the candidates, of
+/// which a table has at most one.
 const AWS_KEYS: &[(&str, &[&str])] = &[
     ("availability_zone_name", &["availability_zone"]),
     ("cidr_block", &["cidr"]),
@@ -506,8 +506,8 @@ pub fn renamed(value: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(old, _)| *old == value).map(|(_, new)| *new)
 }
 
-/// What to write instead of an unknown value, to append to its error message: the new spelling of a renamed one, or the
-/// most similar of the known ones. Empty if there is neither.
+/// What to write instead of an unknown value, to append to its error message: the new spelling of a renamed
+/// one, or the most similar of the known ones. Empty if there is neither.
 pub fn correction(value: &str, known: &[&str]) -> String {
     match (renamed(value), nearest(value, known)) {
         (Some(new), _) => format!("; it was renamed to `{new}`"),

@@ -11,7 +11,8 @@ use crate::world::{Listener, ViewKind, World};
 /// Number of objects of a kind from which on it is implausible that a change removes all of them.
 const SEVERAL: usize = 3;
 
-/// What the new configuration lacks, each as a clause: "the new configuration has no locations: …". Empty if it is plausible.
+/// What the new configuration lacks, each as a clause: "the new configuration has no locations: …". Empty if
+/// it is plausible.
 ///
 /// - No location is left: no VPC with subnets, no site and no client.
 /// - No VPC with subnets is left.

@@ -61,7 +61,7 @@ fn of_suggestion(world: &World, outcome: &Outcome, suggestion: &Suggestion) -> S
             let endpoint = world.network.endpoints.iter().find(|endpoint| *endpoint.id == **id);
             let vpc = endpoint.map_or("another VPC", |endpoint| &world.network.vpcs[endpoint.vpc].id);
             format!(
-                "{id} in {vpc} provides this service: associate a private hosted zone with the name, or a Profile with the \
+                "{id} in {vpc} provides this service: associate a private hosted zone for the name, or a Profile that contains the \
                  endpoint, with this VPC, and add a route to the endpoint."
             )
         }

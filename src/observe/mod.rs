@@ -145,8 +145,8 @@ impl Observer {
         }
     }
 
-    /// Counts an attempt to reload the configuration. After a successful one, call [`Self::record_loaded_config`] as
-    /// well.
+    /// Counts an attempt to reload the configuration. After a successful one, call
+    /// [`Self::record_loaded_config`] as well.
     pub fn record_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.metrics.config_reloads.with([result.into()], |count| count.inc());

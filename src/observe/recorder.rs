@@ -1,8 +1,8 @@
 //! Recording of the events of one worker: its counters, its recent lookups, and its page of the query log.
 //!
-//! All state belongs to one worker, so that recording usually takes no lock. The counters of all workers are summed
-//! when metrics are collected. Data for other threads is sent through bounded queues and is dropped and
-//! counted if a queue is full.
+//! All state belongs to one worker, so that recording usually takes no lock. The counters of all workers are
+//! summed when metrics are collected. Data for other threads is sent through bounded queues and is dropped
+//! and counted if a queue is full.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

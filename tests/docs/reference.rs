@@ -138,11 +138,11 @@ impl Reference {
             // For an element that can also be a string, the section shows the table.
             let is_string = items["anyOf"].as_array().is_some_and(|parts| parts[0]["type"] == "string");
             return if is_table && is_string {
-                "list: text or table".to_owned()
+                "array of strings or tables".to_owned()
             } else if is_table {
-                "list of tables".to_owned()
+                "array of tables".to_owned()
             } else {
-                format!("list: {}", self.kind(items))
+                format!("array: {}", self.kind(items))
             };
         }
         let words: Vec<String> = self.words(value).iter().map(|(word, _)| format!("`{word}`")).collect();
@@ -161,11 +161,11 @@ impl Reference {
             Some("boolean") => "`true` · `false`".to_owned(),
             Some("number") => "number".to_owned(),
             Some("integer") => match (value["minimum"].as_i64(), value["maximum"].as_i64()) {
-                (least, Some(most)) => format!("whole number, {} to {most}", least.unwrap_or(0)),
-                (None | Some(0), None) => "whole number".to_owned(),
-                (Some(least), None) => format!("whole number from {least}"),
+                (least, Some(most)) => format!("integer, {} to {most}", least.unwrap_or(0)),
+                (None | Some(0), None) => "integer".to_owned(),
+                (Some(least), None) => format!("integer from {least}"),
             },
-            _ => value["title"].as_str().filter(|form| *form != "a text").unwrap_or("text").to_owned(),
+            _ => value["title"].as_str().unwrap_or("a string").to_owned(),
         }
     }
 
@@ -295,7 +295,7 @@ impl Reference {
         if let Some(simple) = simple {
             return simple;
         }
-        let form = value["title"].as_str().unwrap_or("a text");
+        let form = value["title"].as_str().unwrap_or("a string");
         // `such as` contains an example; IDs and addresses have none.
         if let Some((_, shown)) = form.split_once("such as `") {
             return shown.split('`').next().unwrap_or_default().into();

@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 use super::common::process::{stderr, stdout};
 use super::import_valid;
 
-/// A fake AWS CLI. One command lacks permission, one fails only when it is repeated to list ids, and one returns a page
-/// with a token.
+/// A fake AWS CLI. One command lacks permission, one fails only when it is repeated to list ids, and one
+/// returns a page with a token.
 const FAKE_AWS_CLI: &str = r#"#!/bin/sh
 echo "$*" >> "$CALLS"
 case "$1 $2 $*" in

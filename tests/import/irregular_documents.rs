@@ -84,7 +84,8 @@ fn pages_are_read_in_natural_order_of_file_names() {
     );
 }
 
-/// Output of boto3 without a paginator: the first page of a zone, between the complete output for other zones.
+/// Output of boto3 without a paginator: the first page of a zone, between the complete output for other
+/// zones.
 #[test]
 fn an_incomplete_zone_is_reported_until_its_next_page_is_added() {
     let zone = |id: &str, name: &str| {
@@ -347,8 +348,8 @@ fn prefix_lists_with_the_same_id_are_distinguished_by_region() {
     }
 }
 
-/// `list-hosted-zones-by-vpc` also lists the zones that AWS services create. Converted without their records, these zones
-/// would hide the names that they serve.
+/// `list-hosted-zones-by-vpc` also lists the zones that AWS services create. Converted without their records,
+/// these zones would hide the names that they serve.
 #[test]
 fn hosted_zones_of_services_are_not_converted() {
     let zones = r#"{"VpcId": "vpc-a", "HostedZoneSummaries": [

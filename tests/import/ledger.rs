@@ -1,4 +1,5 @@
-//! Every object in a directory is counted exactly once: as converted, as skipped with a reason, or as unsupported.
+//! Every object in a directory is counted exactly once: as converted, as skipped with a reason, or as
+//! unsupported.
 
 use std::fs;
 use std::path::{Path, PathBuf};

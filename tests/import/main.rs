@@ -188,8 +188,8 @@ fn private_dns_names_that_the_service_table_lacks_are_written() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Files that are truncated, or have a byte changed, either cause errors or are imported. Neither the import nor
-    /// the compilation may panic.
+    /// Files that are truncated, or have a byte changed, either cause errors or are imported. Neither the
+    /// import nor the compilation may panic.
     #[test]
     fn damaged_documents_never_panic(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<Option<u8>>()), 1..4),

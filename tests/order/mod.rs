@@ -1,10 +1,10 @@
 //! The order-independence property: what a question is answered does not depend on the questions before it.
 //!
-//! The upstreams are static: each answer is a pure function of the server and the question. So a question that is answered
-//! in two ways was answered by something that another question left behind in a cache.
+//! The upstreams are static: each answer is a pure function of the server and the question. So a question
+//! that is answered in two ways was answered by something that another question left behind in a cache.
 //!
-//! Questions are chosen by a function that gives numbers below a bound, so that a seeded generator and the octets of a
-//! fuzzer can both drive them.
+//! Questions are chosen by a function that gives numbers below a bound, so that a seeded generator and the
+//! octets of a fuzzer can both drive them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,8 @@ use plustwo::serve::{Engine, ListenerIdentity, MessageSource, Transport};
 use plustwo::world::compile::compile;
 use tokio::net::UdpSocket;
 
-/// Two VPCs with different rules and zones, and clients outside of both. `{internet}` and `{corp}` are upstreams.
+/// Two VPCs with different rules and zones, and clients outside of both. `{internet}` and `{corp}` are
+/// upstreams.
 const CONFIG: &str = r#"
 [internet]
 mode = "forward"
@@ -163,7 +164,8 @@ impl ClientQuery {
     }
 }
 
-/// What of a reply must not depend on the order: the rcode, the records and the owners of the authority section.
+/// What of a reply must not depend on the order: the rcode, the records and the owners of the authority
+/// section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// No reply.
@@ -233,8 +235,8 @@ impl Upstreams {
         answers
     }
 
-    /// Asks questions in the order they have and in another. The smallest sequence whose last question is answered otherwise
-    /// than alone is described where a question is answered in two ways.
+    /// Asks questions in the order they have and in another. The smallest sequence whose last question is
+    /// answered otherwise than alone is described where a question is answered in two ways.
     pub async fn check(
         &self,
         questions: &[ClientQuery],
@@ -308,13 +310,15 @@ async fn serve(server: u8) -> SocketAddr {
     address
 }
 
-/// What a server answers: a pure function of the server and the question. For each name it is consistent over the types: the
-/// name exists for all of them or for none, and is an alias for all or for none. It is not consistent over names: below a
-/// name that does not exist there are names that do, as with servers that were not made with care.
+/// What a server answers: a pure function of the server and the question. For each name it is consistent over
+/// the types: the name exists for all of them or for none, and is an alias for all or for none. It is not
+/// consistent over names: below a name that does not exist there are names that do, as with servers that were
+/// not made with care.
 fn truth(server: u8, question: &Question) -> Answer {
     let Question { qname, qtype, .. } = question;
     let of_name = hash(server, qname, 0);
-    // Targets end their chains, and domains exist: a denial of them would hide what NODATA of a rare type does.
+    // Targets end their chains, and domains exist: a denial of them would hide what NODATA of a rare type
+    // does.
     let is_plain = TARGETS.iter().chain(DOMAINS).any(|text| *qname == name_or_root(text));
     match of_name % 8 {
         0..=2 if !is_plain => denial(of_name, qname, Rcode::NXDOMAIN),

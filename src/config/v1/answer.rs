@@ -44,7 +44,7 @@ pub struct Answers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DnsSupportOff {
-    /// None: clients time out.
+    /// No reply: clients time out.
     #[default]
     Silent,
     /// REFUSED.
@@ -155,7 +155,7 @@ impl Default for PacketCache {
     }
 }
 
-/// The cache of answers of other name servers.
+/// The cache of answers from other name servers.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageCache {

@@ -64,7 +64,7 @@ pub struct Config {
     /// How names without a private claim are resolved.
     #[serde(default)]
     pub internet: Internet,
-    /// The cache of answers of other name servers.
+    /// The cache of answers from other name servers.
     #[serde(default)]
     pub message_cache: MessageCache,
     /// The caches of encoded replies.
@@ -103,7 +103,7 @@ pub struct Config {
     /// Locations of clients whose address is not in a subnet or site.
     #[serde(default)]
     pub client: Vec<Client>,
-    /// Managed prefix lists that the project does not know, or whose entries differ.
+    /// Managed prefix lists that the project's table lacks, or whose entries differ.
     #[serde(default)]
     pub prefix_list: Vec<PrefixList>,
     /// Records of the sealed internet.

@@ -43,8 +43,8 @@ pub struct TransitGateway {
     /// Whether attached VPCs resolve public names of each other's instances to their private addresses.
     #[serde(default = "yes")]
     pub dns_support: bool,
-    /// Whether inbound rules can refer to security groups of other attached VPCs. If omitted, the decision of
-    /// such rules is unknown.
+    /// Whether inbound rules can refer to security groups of other attached VPCs. If omitted, whether
+    /// such rules match is unknown.
     pub security_group_referencing_support: Option<bool>,
     /// The attached VPCs.
     #[serde(default)]
@@ -116,7 +116,7 @@ pub struct TransitGatewayRoute {
     pub destination: Marked<Cidr>,
     /// The target attachment. Omitted for a blackhole route.
     pub attachment: Option<Marked<TransitGatewayAttachmentId>>,
-    /// `active` or `blackhole`.
+    /// `active` or `blackhole`; `filtered` occurs only in route tables of a VPC.
     #[serde(default)]
     #[schemars(extend("default" = "active"))]
     pub state: RouteState,

@@ -33,7 +33,7 @@ pub struct Server {
     #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub allow: Vec<Marked<Cidr>>,
     /// Maximum number of open TCP connections, including DNS over TLS and DNS over HTTPS. Reduced if the
-    /// limit of open files is too low for them and the sockets to name servers; a warning at startup states
+    /// limit on open files is too low for them and the sockets to name servers; a warning at startup states
     /// both numbers.
     pub max_tcp_connections: u32,
     /// Maximum number of open TCP connections from one address.
@@ -43,9 +43,9 @@ pub struct Server {
     pub max_tcp_queries_in_flight: u32,
     /// Seconds after which an idle TCP connection is closed; also the limit for a TLS handshake.
     pub tcp_idle_timeout_s: u32,
-    /// Maximum number of queries that wait for answers of other servers. An upstream can hold at most three
-    /// times the free number, a client three times what its upstream can still take; further queries are
-    /// answered with a stale answer or SERVFAIL.
+    /// Maximum number of queries that wait for answers from other servers. An upstream can hold at most three
+    /// times the number still free, a client three times what its upstream can still take; further queries
+    /// are answered with a stale answer or SERVFAIL.
     pub max_waiting_queries: u32,
     /// Maximum number of lookups that each worker remembers to detect retransmissions.
     pub max_remembered_lookups: u32,
@@ -84,7 +84,7 @@ impl Default for Server {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Address and port. A wildcard address replies from the address that was queried. Default: with `vpc`,
+    /// Address and port. With a wildcard address, replies come from the address queried. Default: with `vpc`,
     /// the VPC's primary CIDR block plus two; with `inbound`, the addresses of that endpoint; on port 53, 853
     /// or 443 according to the transport.
     pub address: Option<Marked<ListenAddress>>,

@@ -76,7 +76,7 @@ pub struct Vpc {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AutodefinedReverse {
-    /// It has.
+    /// It has them.
     #[default]
     Enabled,
     /// Reverse names are resolved by rules and public DNS.

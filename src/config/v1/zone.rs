@@ -82,14 +82,14 @@ pub struct ResolverRule {
     /// For `FORWARD` and `SYSTEM`: the domain, including its subdomains.
     pub domain: Option<Marked<Name>>,
     /// For `DELEGATE`: the domain that contains names of name servers. If an NS record of a delegated zone
-    /// refers to one of these, it is queried through the outbound endpoint.
+    /// refers to one of these, that server is queried through the outbound endpoint.
     pub delegation_record: Option<Marked<Name>>,
     /// For `FORWARD`: the name servers, as addresses or tables with options.
     #[serde(default)]
     pub targets: Vec<ServerEntry>,
     /// The outbound endpoint whose addresses are the source of its queries.
     pub endpoint: Option<Marked<ResolverEndpointId>>,
-    /// `any`: queries are sent from any address of this host, although an outbound endpoint is configured.
+    /// `any`: queries are sent from any address of this host, even if an outbound endpoint is configured.
     #[serde(default)]
     #[schemars(extend("default" = "endpoint"))]
     pub source: RuleSource,
@@ -112,7 +112,7 @@ pub struct ResolverRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleSource {
-    /// Those of its outbound endpoint.
+    /// The addresses of its outbound endpoint.
     #[default]
     Endpoint,
     /// Any address of this host.

@@ -197,8 +197,8 @@ impl PrefixList {
         arn_region.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
     }
 
-    /// Returns the id, qualified by the region if known. Some AWS-managed prefix lists have the same id in two
-    /// regions.
+    /// Returns the id, qualified by the region if known. Some AWS-managed prefix lists have the same id in
+    /// two regions.
     fn qualified_id(&self, region: Option<&str>) -> String {
         let id = &self.prefix_list_id;
         region.map_or_else(|| id.clone(), |region| format!("{id} of {region}"))

@@ -63,8 +63,8 @@ impl Fact {
         self.age(now) < u64::from(self.ttl_s) + limit
     }
 
-    /// Until when a copy made now may be served: in the last tenth, each query is looked up, so that the
-    /// cache detects whether the answer is worth a prefetch.
+    /// Until when a copy made now may be served: at most until the last tenth begins, so that the message
+    /// cache sees a query in the last tenth, which prefetches the answer. A later copy ends with the TTL.
     pub fn until(&self, now: MonotonicSeconds) -> MonotonicSeconds {
         let end = self.sent.plus(self.ttl_s.into());
         let last_tenth = self.sent.plus((self.ttl_s - self.ttl_s / 10).into());

@@ -99,14 +99,16 @@ impl Compiler<'_> {
             );
             attached.has_appliance_mode = attachment.appliance_mode_support;
             attached.propagates_ipv6 = attachment.ipv6_support;
-            // Both the gateway and the attachment must support references ("Security group referencing"). The gateway's
-            // setting may be absent from documents, so its absence is unknown; that of an attachment defaults to enabled.
+            // Both the gateway and the attachment must support references ("Security group referencing"). The
+            // gateway's setting may be absent from documents, so its absence is unknown; that of an
+            // attachment defaults to enabled.
             attached.group_references = match written.security_group_referencing_support {
                 Some(true) if attachment.security_group_referencing_support => AccessDecision::Allowed,
                 None if attachment.security_group_referencing_support => AccessDecision::Unknown,
                 Some(_) | None => AccessDecision::Denied,
             };
-            // The duplicate is attached nevertheless, so that routes that refer to it are not reported as dangling.
+            // The duplicate is attached nevertheless, so that routes that refer to it are not reported as
+            // dangling.
             if is_second {
                 let message = format!("duplicate attachment of VPC `{}` to `{}`", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);

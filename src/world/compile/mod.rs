@@ -240,8 +240,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Reports a reference to a declared object of another kind than those with the given prefixes. `accepted` describes
-    /// valid references. Returns whether it did.
+    /// Reports a reference to a declared object of another kind than those with the given prefixes.
+    /// `accepted` describes valid references. Returns whether it did.
     fn is_of_other_kind(&mut self, id: &str, mark: Mark, prefixes: &[&str], accepted: &str) -> bool {
         let is_accepted = prefixes.iter().any(|prefix| id.starts_with(prefix));
         let Some(kind) = kind_by_prefix(id).filter(|_| !is_accepted && self.ids.declared.contains_key(id))

@@ -69,7 +69,8 @@ impl Compiler<'_> {
         self.network.endpoints[made.index].private_dns = private_dns;
         let endpoint = &self.network.endpoints[made.index];
         let families = address_type::of_private_names(made.records);
-        // Configured names replace those of the service, so the built-in dual-stack names do not apply to them.
+        // Configured names replace those of the service, so the built-in dual-stack names do not apply to
+        // them.
         let dualstack: Vec<Name> = match written.private_dns_names {
             None if service::is_s3(&endpoint.service) => {
                 endpoint_names::s3_dualstack_names(&made.region).iter().map(|host| fact_name(host)).collect()
@@ -139,8 +140,8 @@ impl Compiler<'_> {
         let offered = overridden || !self.network.endpoints[made.index].private_names.is_empty();
         match made.written.private_dns_enabled {
             Some(false) => false,
-            // The default is true, except for S3, whose endpoint-specific names are wildcards. Where private DNS cannot apply,
-            // the default is not an error, unlike an explicit `true`.
+            // The default is true, except for S3, whose endpoint-specific names are wildcards. Where private
+            // DNS cannot apply, the default is not an error, unlike an explicit `true`.
             None => {
                 let vpc = &self.network.vpcs[made.vpc];
                 let both_flags = vpc.dns_support && vpc.dns_hostnames;
@@ -230,7 +231,8 @@ impl Compiler<'_> {
             error.help("only gateway endpoints for S3 support other values");
             return;
         }
-        // The names stay public; the resolver of this VPC only filters their record types, so no zone is created.
+        // The names stay public; the resolver of this VPC only filters their record types, so no zone is
+        // created.
         if self.has_both_flags(made) && self.network.endpoints[made.index].is_available {
             self.names.public.s3_families(made.vpc, address_type::of_private_names(made.records));
         }
@@ -245,8 +247,8 @@ impl Compiler<'_> {
         let ttl = self.config.answers.private_dns_ttl;
         for (apex, names) in cuts {
             let resolver = &self.names.resolvers[made.vpc];
-            // The inbound view has every claim of the VPC, including those that the VPC's own view lacks, so that it alone
-            // needs to be examined for a conflict.
+            // The inbound view has every claim of the VPC, including those that the VPC's own view lacks, so
+            // that it alone needs to be examined for a conflict.
             if self.names.claims.at(resolver.inbound_view, &apex).next().is_some() {
                 let message = format!(
                     "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the \
