@@ -1,39 +1,32 @@
-//! Peering connections and transit gateways, the VPCs whose private addresses can be resolved across them,
-//! and network interfaces that are configured on their own.
+//! Peering connections, transit gateways, and network interfaces that are configured on their own.
 
 use super::*;
-use crate::config::{AttachmentType, PeeringSide, RouteState};
+use crate::config::{AttachmentType, RouteState};
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// Peering connections and transit gateways.
-    pub(super) fn network(&mut self) {
-        for written in &self.config.vpc_peering_connection {
-            if !self.declare(&written.id) {
+    pub(super) fn connections(&mut self) {
+        for written in &self.cx.config.vpc_peering_connection {
+            if !self.cx.declare(&written.id) {
                 continue;
             }
             let sides = [&written.requester, &written.accepter].map(|side| self.vpc_named(&side.vpc));
             let [Some(requester), Some(accepter)] = sides else { continue };
             if requester == accepter {
                 let message = format!("`{}` connects VPC `{}` with itself", written.id, written.accepter.vpc);
-                self.report.error(Code::InvalidValue, written.accepter.vpc.mark(), message);
+                self.cx.report.error(Code::InvalidValue, written.accepter.vpc.mark(), message);
                 continue;
             }
             self.check_peered_prefixes(written, requester, accepter);
             let id = written.id.value().to_shared();
             let made = VpcPeeringConnection { id, vpcs: [requester, accepter] };
             let made = self.network.peering_connections.add(made);
-            self.ids.peering_connections.insert(written.id.to_string(), made);
-            self.resolves_across(&written.accepter, accepter, requester);
-            self.resolves_across(&written.requester, requester, accepter);
+            self.declarations.peering_connections.insert(written.id.to_string(), made);
         }
-        for written in &self.config.transit_gateway {
-            if self.declare(&written.id) {
+        for written in &self.cx.config.transit_gateway {
+            if self.cx.declare(&written.id) {
                 self.transit_gateway(written);
             }
-        }
-        for resolver in self.names.resolvers.iter_mut() {
-            resolver.dns_peers.sort();
-            resolver.dns_peers.dedup();
         }
     }
 
@@ -52,29 +45,8 @@ impl Compiler<'_> {
                 "`{}` is invalid: VPCs `{}` and `{}` overlap in {shared}",
                 written.id, self.network.vpcs[requester].id, self.network.vpcs[accepter].id
             );
-            self.report.error(Code::OverlappingCidr, written.id.mark(), message);
+            self.cx.report.error(Code::OverlappingCidr, written.id.mark(), message);
         }
-    }
-
-    /// `remote` resolves private addresses of the VPC on a side that allows it; both must have DNS host names
-    /// enabled ("Enable DNS resolution for a VPC peering connection", VPC Peering Guide).
-    fn resolves_across(&mut self, side: &PeeringSide, vpc: Index<Vpc>, remote: Index<Vpc>) {
-        if !side.allow_dns_resolution_from_remote_vpc {
-            return;
-        }
-        for needed in [vpc, remote] {
-            if !self.network.vpcs[needed].dns_hostnames {
-                let message = format!(
-                    "names of VPC `{}` resolve to public addresses across this connection: VPC `{}` has no DNS hostnames",
-                    self.network.vpcs[vpc].id, self.network.vpcs[needed].id
-                );
-                let warning = self.report.warning(Code::Surprising, side.vpc.mark(), message);
-                warning.help("both VPCs require `enable_dns_support` and `enable_dns_hostnames`");
-                return;
-            }
-        }
-        self.names.resolvers[remote].dns_peers.push(vpc);
-        self.peered.entry(remote).or_default().insert(vpc);
     }
 
     /// VPCs with DNS support on their attachments resolve each other's private addresses. Private hosted
@@ -85,7 +57,7 @@ impl Compiler<'_> {
         let mut first: Option<Index<Vpc>> = None;
         let mut taking_part = Vec::new();
         for attachment in &written.vpc_attachment {
-            if !self.declare(&attachment.id) {
+            if !self.cx.declare(&attachment.id) {
                 continue;
             }
             let Some(vpc) = self.vpc_named(&attachment.vpc) else { continue };
@@ -111,7 +83,7 @@ impl Compiler<'_> {
             // dangling.
             if is_second {
                 let message = format!("duplicate attachment of VPC `{}` to `{}`", attachment.vpc, written.id);
-                self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
+                self.cx.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
                 continue;
             }
             let first = *first.get_or_insert(vpc);
@@ -123,7 +95,7 @@ impl Compiler<'_> {
                     written.id,
                     self.network.vpcs[first].region
                 );
-                let error = self.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
+                let error = self.cx.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
                 error.help("a transit gateway and the VPCs attached to it must be in the same region");
                 continue;
             }
@@ -133,22 +105,18 @@ impl Compiler<'_> {
         }
         taking_part.sort_unstable();
         made.dns_members = taking_part.into();
-        // Names resolve across the gateway in both directions, so each member shares the same list of peers.
-        for vpc in &*made.dns_members {
-            self.names.resolvers[*vpc].transit_peers.push(made.dns_members.clone());
-        }
         let made = self.network.transit_gateways.add(made);
         self.ids.transit_gateways.insert(written.id.to_string(), made);
     }
 
     /// Attachments of sites and of other transit gateways, and the route tables. Runs after sites.
     pub(super) fn transit_gateway_routes(&mut self) {
-        for written in &self.config.transit_gateway {
+        for written in &self.cx.config.transit_gateway {
             let Some(index) = self.ids.transit_gateways.get(&written.id.to_string()).copied() else {
                 continue;
             };
             for attachment in &written.attachment {
-                if self.is_other_end(written, attachment) || self.declare(&attachment.id) {
+                if self.is_other_end(written, attachment) || self.cx.declare(&attachment.id) {
                     let to = self.attached_to(attachment);
                     let rank = match to {
                         AttachedTo::TransitGateway(_) => TransitRank::Propagated(AttachmentType::Peering),
@@ -218,15 +186,15 @@ impl Compiler<'_> {
             (Some(site), None) => match self.ids.sites.get(&site.to_string()).copied() {
                 Some(site) => AttachedTo::Site(site),
                 None => {
-                    self.unknown("site", &site.to_string(), site.mark(), |this| keys(&this.ids.sites));
+                    self.cx.unknown("site", &site.to_string(), site.mark(), || keys(&self.ids.sites));
                     AttachedTo::Unknown
                 }
             },
             (None, Some(other)) => match self.ids.transit_gateways.get(&other.to_string()).copied() {
                 Some(other) => AttachedTo::TransitGateway(other),
                 None => {
-                    self.unknown("transit gateway", &other.to_string(), other.mark(), |this| {
-                        keys(&this.ids.transit_gateways)
+                    self.cx.unknown("transit gateway", &other.to_string(), other.mark(), || {
+                        keys(&self.ids.transit_gateways)
                     });
                     AttachedTo::Unknown
                 }
@@ -235,7 +203,7 @@ impl Compiler<'_> {
             (Some(site), Some(_)) => {
                 let message =
                     format!("attachment `{}` cannot have both `site` and `transit_gateway`", written.id);
-                self.report.error(Code::InvalidValue, site.mark(), message);
+                self.cx.report.error(Code::InvalidValue, site.mark(), message);
                 AttachedTo::Unknown
             }
         }
@@ -250,7 +218,8 @@ impl Compiler<'_> {
     ) -> bool {
         let id = attachment.id.value();
         let Some(beyond) = attachment.transit_gateway.as_ref().map(Marked::value) else { return false };
-        let earlier = self.config.transit_gateway.iter().take_while(|one| one.id.mark() != gateway.id.mark());
+        let earlier =
+            self.cx.config.transit_gateway.iter().take_while(|one| one.id.mark() != gateway.id.mark());
         let mut ends = earlier.filter(|one| one.id.value() == beyond).flat_map(|one| &one.attachment);
         let has_end = ends.any(|end| {
             end.id.value() == id
@@ -299,7 +268,7 @@ impl Compiler<'_> {
             let attachment = &mut self.network.transit_gateways[gateway].attachments[attachment];
             if attachment.association.replace(number).is_some() {
                 let message = format!("attachment `{id}` is associated with two route tables");
-                self.report.error(Code::DuplicateId, id.mark(), message);
+                self.cx.report.error(Code::DuplicateId, id.mark(), message);
             }
         }
     }
@@ -309,7 +278,7 @@ impl Compiler<'_> {
         gateway: Index<TransitGateway>,
         written: &config::TransitGatewayRouteTable,
     ) -> TransitGatewayRouteTable {
-        self.declare(&written.id);
+        self.cx.declare(&written.id);
         let mut table = TransitGatewayRouteTable::new(Some(written.id.value().to_shared()));
         for id in &written.propagations {
             if let Some(number) = self.attachment_named(gateway, id) {
@@ -325,7 +294,7 @@ impl Compiler<'_> {
                 }
                 (None, RouteState::Active) => {
                     let message = format!("the route to {} has no target", route.destination);
-                    let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
+                    let error = self.cx.report.error(Code::MissingKey, route.destination.mark(), message);
                     error.help("write `attachment = \"tgw-attach-…\"`, or `state = \"blackhole\"`");
                     continue;
                 }
@@ -356,17 +325,17 @@ impl Compiler<'_> {
                 known => format!("its attachments are: {}", shortened(known)),
             };
             let message = format!("transit gateway `{}` has no attachment `{id}`", gateway.id);
-            self.report.error(Code::UnknownReference, id.mark(), message).help(help);
+            self.cx.report.error(Code::UnknownReference, id.mark(), message).help(help);
         }
         found
     }
 
     /// Network interfaces that are configured on their own.
     pub(super) fn network_interfaces(&mut self) {
-        for vpc in &self.config.vpc {
-            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+        for vpc in &self.cx.config.vpc {
+            let Some(index) = self.declarations.vpcs.get(&vpc.id.to_string()).copied() else { continue };
             for written in &vpc.network_interface {
-                if !self.declare(&written.id) {
+                if !self.cx.declare(&written.id) {
                     continue;
                 }
                 let Some(subnet) = self.subnet_named(&written.subnet, index) else { continue };

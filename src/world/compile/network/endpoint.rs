@@ -1,11 +1,10 @@
-//! VPC endpoints: their services, interfaces, private DNS names and endpoint-specific names.
+//! VPC endpoints: their services, interfaces and private DNS settings.
 //!
 //! All endpoints of a VPC are compiled before their private DNS: that of an S3 endpoint may depend on a
 //! gateway endpoint that is configured after it.
 
-mod address_type;
+pub(in crate::world::compile) mod address_type;
 mod association;
-mod endpoint_names;
 mod private_dns;
 
 use std::net::IpAddr;
@@ -16,44 +15,48 @@ use crate::aws::service::{self, EndpointKind as ServiceKind};
 use crate::aws::{PrivateNames, Service};
 use crate::config;
 use crate::config::{DnsRecordIpType, EndpointState, EndpointType, IpAddressType};
-use crate::dns::Rdata;
 
 /// The TCP port of a service that is not in any table.
 const HTTPS: u16 = 443;
 
 /// A compiled endpoint, with what its names depend on.
-struct CompiledEndpoint<'c> {
+pub(in crate::world::compile) struct CompiledEndpoint<'a> {
     /// Its configuration.
-    written: &'c config::Endpoint,
+    pub(in crate::world::compile) written: &'a config::Endpoint,
     /// Its index.
-    index: Index<Endpoint>,
+    pub(in crate::world::compile) index: Index<Endpoint>,
     /// Its VPC.
-    vpc: Index<Vpc>,
+    pub(in crate::world::compile) vpc: Index<Vpc>,
     /// The region of its service.
-    region: Region,
+    pub(in crate::world::compile) region: Region,
     /// The record types of its names.
-    records: DnsRecordIpType,
+    pub(in crate::world::compile) records: DnsRecordIpType,
+    /// Its endpoint-specific name, if the endpoint is not available.
+    pub(in crate::world::compile) unavailable_name: Option<Name>,
+    /// Whether it is a gateway endpoint that selects the record types of S3's regional names in its VPC.
+    pub(in crate::world::compile) selects_record_types: bool,
 }
 
-impl<'c> Compiler<'c> {
+impl<'a> NetworkCompiler<'_, 'a> {
     /// Every endpoint of every VPC.
     pub(super) fn endpoints(&mut self) {
-        let config: &'c Config = self.config;
+        let config: &'a Config = self.cx.config;
         for vpc in &config.vpc {
-            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            let Some(index) = self.declarations.vpcs.get(&vpc.id.to_string()).copied() else { continue };
             let mut all = Vec::new();
             for endpoint in &vpc.endpoint {
-                if self.declare(&endpoint.id) {
+                if self.cx.declare(&endpoint.id) {
                     all.push(self.endpoint(index, endpoint));
                 }
             }
-            for made in &all {
-                self.private_dns(made, &all);
+            for number in 0..all.len() {
+                self.private_dns(number, &mut all);
             }
+            self.declarations.endpoints.append(&mut all);
         }
     }
 
-    fn endpoint(&mut self, vpc: Index<Vpc>, written: &'c config::Endpoint) -> CompiledEndpoint<'c> {
+    fn endpoint(&mut self, vpc: Index<Vpc>, written: &'a config::Endpoint) -> CompiledEndpoint<'a> {
         let kind = match written.endpoint_type {
             EndpointType::Interface => EndpointKind::Interface,
             EndpointType::Gateway => EndpointKind::Gateway,
@@ -84,9 +87,7 @@ impl<'c> Compiler<'c> {
         let mut regional_name = (kind == EndpointKind::Interface)
             .then(|| regional_name(written, service.as_ref(), &region))
             .flatten();
-        if !is_available {
-            self.unavailable_names.extend(regional_name.take());
-        }
+        let unavailable_name = if is_available { None } else { regional_name.take() };
         let made = Endpoint {
             id: written.id.value().to_shared(),
             vpc,
@@ -108,10 +109,16 @@ impl<'c> Compiler<'c> {
         };
         self.network.vpcs[vpc].endpoints.push(index);
         self.network.endpoints.add(made);
-        self.ids.endpoints.insert(written.id.to_string(), (vpc, index));
-        let made = CompiledEndpoint { written, index, vpc, region, records };
-        self.endpoint_specific_names(&made);
-        made
+        self.declarations.endpoint_ids.insert(written.id.to_string(), index);
+        CompiledEndpoint {
+            written,
+            index,
+            vpc,
+            region,
+            records,
+            unavailable_name,
+            selects_record_types: false,
+        }
     }
 
     /// Whether an endpoint has a policy other than AWS's default, which allows everything ("Control access to
@@ -122,7 +129,7 @@ impl<'c> Compiler<'c> {
             Ok(allows_everything) => !allows_everything,
             Err(error) => {
                 let message = format!("the policy of `{}` is not valid JSON: {error}", written.id);
-                self.report.error(Code::InvalidValue, policy.mark(), message);
+                self.cx.report.error(Code::InvalidValue, policy.mark(), message);
                 false
             }
         }
@@ -130,7 +137,7 @@ impl<'c> Compiler<'c> {
 
     /// The service or resource of an endpoint, by name or ID. Reports a key that does not match the type; the
     /// result is empty then.
-    fn leads_to(&mut self, written: &'c config::Endpoint, kind: EndpointKind) -> &'c str {
+    fn leads_to(&mut self, written: &'a config::Endpoint, kind: EndpointKind) -> &'a str {
         let service = written.service.as_ref().map(|name| (name.value().as_str(), name.mark()));
         let resource =
             written.resource_configuration.as_ref().map(|id| (id.value().id().as_str(), id.mark()));
@@ -150,14 +157,14 @@ impl<'c> Compiler<'c> {
                 Some((_, mark)) => {
                     let message =
                         format!("`{}` is {}, which cannot have `{key}`", written.id, kind.describe());
-                    self.report.error(Code::InvalidValue, mark, message);
+                    self.cx.report.error(Code::InvalidValue, mark, message);
                 }
                 None => {}
             }
         }
         if found.is_none() {
             let message = format!("`{}` is {}, which requires `{wanted}`", written.id, kind.describe());
-            let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+            let error = self.cx.report.error(Code::MissingKey, written.id.mark(), message);
             error.help(format!("write `{wanted} = \"{example}\"`"));
         }
         found.unwrap_or_default()
@@ -175,7 +182,7 @@ impl<'c> Compiler<'c> {
         {
             let message =
                 format!("`{}` is {}, which cannot be used across regions", written.id, kind.describe());
-            self.report.error(Code::InvalidValue, service_region.mark(), message);
+            self.cx.report.error(Code::InvalidValue, service_region.mark(), message);
         }
         let Some(service) = &written.service else { return home };
         if let Some(own) = service::region_in_service_name(service.value())
@@ -183,7 +190,7 @@ impl<'c> Compiler<'c> {
         {
             let whose = if service_region.is_some() { "`service_region`" } else { "the region of the VPC" };
             let message = format!("`{service}` is a service in {own}, but {whose} is {region}");
-            let error = self.report.error(Code::InvalidValue, service.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, service.mark(), message);
             if kind == EndpointKind::Interface {
                 error.help(format!("for a service in another region, write `service_region = \"{own}\"`"));
             } else {
@@ -195,7 +202,7 @@ impl<'c> Compiler<'c> {
             && *own != region
         {
             let message = format!("`{service}` is a global service, whose endpoints connect to {own}");
-            let warning = self.report.warning(Code::Surprising, service.mark(), message);
+            let warning = self.cx.report.warning(Code::Surprising, service.mark(), message);
             warning.help(format!(
                 "write `service_region = \"{own}\"`: endpoint-specific names contain that region"
             ));
@@ -206,7 +213,7 @@ impl<'c> Compiler<'c> {
             && !service::supports_cross_region(service.value())
         {
             let message = format!("`{service}` is not known to support endpoints from other regions");
-            let warning = self.report.warning(Code::UnknownService, service_region.mark(), message);
+            let warning = self.cx.report.warning(Code::UnknownService, service_region.mark(), message);
             warning
                 .help("the endpoint is accepted: AWS extends the list of services with cross-region support");
         }
@@ -229,11 +236,11 @@ impl<'c> Compiler<'c> {
         };
         let written = written.service.as_ref()?;
         let name = written.value();
-        let found = self.facts.services.find(name, kind, region);
+        let found = self.cx.facts.services.find(name, kind, region);
         if found.is_none() && !service::is_customer_service(name) && kind != ServiceKind::GatewayLoadBalancer
         {
             let message = format!("unknown {kind:?} endpoint service `{name}`");
-            let warning = self.report.warning(Code::UnknownService, written.mark(), message);
+            let warning = self.cx.report.warning(Code::UnknownService, written.mark(), message);
             warning.help("declare its private DNS names, if it has any: `private_dns_names = [\"…\"]`");
         }
         found
@@ -248,7 +255,7 @@ impl<'c> Compiler<'c> {
     ) -> Vec<EndpointInterface> {
         if kind == EndpointKind::Gateway && !written.network_interfaces.is_empty() {
             let message = format!("`{}` is a gateway endpoint, which has no network interfaces", written.id);
-            self.report.error(Code::InvalidValue, written.id.mark(), message);
+            self.cx.report.error(Code::InvalidValue, written.id.mark(), message);
             return Vec::new();
         }
         let mut interfaces: Vec<EndpointInterface> = Vec::new();
@@ -259,7 +266,7 @@ impl<'c> Compiler<'c> {
             if interfaces.iter().any(|have| self.network.subnets[have.subnet].availability_zone == *zone) {
                 let message =
                     format!("`{}` has two network interfaces in Availability Zone {zone}", written.id);
-                let error = self.report.error(Code::InvalidValue, interface.subnet.mark(), message);
+                let error = self.cx.report.error(Code::InvalidValue, interface.subnet.mark(), message);
                 error.help("an endpoint can have one subnet in each Availability Zone");
             }
             self.families_of_keys(interface);
@@ -295,7 +302,7 @@ impl<'c> Compiler<'c> {
             return list.entries.iter().map(|cidr| cidr.value().0).collect();
         }
         let label = service.rsplit('.').next().unwrap_or_default();
-        let Some(list) = self.facts.prefix_lists.for_service(region, label) else { return Vec::new() };
+        let Some(list) = self.cx.facts.prefix_lists.for_service(region, label) else { return Vec::new() };
         if let Some(entries) = self.prefix_lists.get(&(region.clone(), list.id.clone())) {
             return entries.clone();
         }

@@ -1,11 +1,21 @@
 //! Endpoint-specific names, which exist everywhere in public DNS and resolve to private addresses.
 
 use super::*;
-use crate::aws::endpoint_names;
+use crate::aws::{endpoint_names, service};
+use crate::dns::Rdata;
+use network::{CompiledEndpoint, address_type};
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
+    /// The endpoint-specific names of all endpoints.
+    pub(super) fn endpoint_names(&mut self) {
+        for made in &self.declarations.endpoints {
+            self.unavailable_names.extend(made.unavailable_name.clone());
+            self.endpoint_specific_names(made);
+        }
+    }
+
     /// The names of an endpoint: regional, zonal, and those of APIs; or one for each association.
-    pub(super) fn endpoint_specific_names(&mut self, made: &CompiledEndpoint<'_>) {
+    fn endpoint_specific_names(&mut self, made: &CompiledEndpoint<'_>) {
         if !self.network.endpoints[made.index].is_available {
             return;
         }
@@ -13,7 +23,7 @@ impl Compiler<'_> {
         self.api_aliases(made);
         let families = address_type::of_endpoint_names(made.records);
         let endpoint = &self.network.endpoints[made.index];
-        let ttl = self.config.answers.private_dns_ttl;
+        let ttl = self.cx.config.answers.private_dns_ttl;
         for association in &endpoint.associations {
             let Some(name) = &association.dns_name else { continue };
             for address in association_addresses(endpoint, association, families) {
@@ -33,7 +43,7 @@ impl Compiler<'_> {
         // S3 names need an additional label (`bucket.vpce-…`), and names below them resolve at any depth.
         let is_wildcard = service::has_wildcard_names(&endpoint.service);
         let owner = |name: Name| if is_wildcard { name.prepend(b"*").unwrap_or(name) } else { name };
-        let ttl = self.config.answers.private_dns_ttl;
+        let ttl = self.cx.config.answers.private_dns_ttl;
         let Some(label) = regional.first_label().map(<[u8]>::to_vec) else { return };
         let mut records: Vec<(Name, IpAddr)> = Vec::new();
         records.extend(answering(endpoint, families).into_iter().map(|a| (owner(regional.clone()), a)));
@@ -63,7 +73,7 @@ impl Compiler<'_> {
         let Ok(owner) = format!("{}.{domain}", endpoint.id.to_ascii_lowercase()).parse::<Name>() else {
             return;
         };
-        let ttl = self.config.answers.private_dns_ttl;
+        let ttl = self.cx.config.answers.private_dns_ttl;
         for address in answering(endpoint, address_type::of_endpoint_names(made.records)) {
             let (rtype, rdata) = Rdata::for_address(address);
             self.names.public.api_alias(owner.clone(), rtype, ttl, rdata);

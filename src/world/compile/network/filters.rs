@@ -6,12 +6,12 @@ use crate::config::{Destination, RuleAction};
 /// The protocols of rules, by name or number.
 const PROTOCOLS: [&str; 9] = ["tcp", "udp", "icmp", "icmpv6", "-1", "6", "17", "1", "58"];
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// Declares all security groups before any rule is compiled, because they may refer to each other.
     pub(super) fn declare_security_groups(&mut self) {
-        for vpc in &self.config.vpc {
+        for vpc in &self.cx.config.vpc {
             for group in &vpc.security_group {
-                if self.declare(&group.id) {
+                if self.cx.declare(&group.id) {
                     let id = group.id.value().to_shared();
                     let egress = group.egress.as_ref().map(|_| GroupRules::default());
                     let index = self.network.security_groups.add(SecurityGroup {
@@ -27,7 +27,7 @@ impl Compiler<'_> {
 
     /// Rules of security groups. Runs after prefix lists.
     pub(super) fn security_group_rules(&mut self) {
-        for vpc in &self.config.vpc {
+        for vpc in &self.cx.config.vpc {
             let region = vpc.region.value();
             for group in &vpc.security_group {
                 let Some(index) = self.ids.security_groups.get(&group.id.to_string()).copied() else {
@@ -76,7 +76,7 @@ impl Compiler<'_> {
         let name = protocol.value().as_str();
         if !PROTOCOLS.contains(&name) {
             let message = format!("invalid protocol `{name}` for rules of security groups and network ACLs");
-            let error = self.report.error(Code::InvalidValue, protocol.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, protocol.mark(), message);
             error.help("write `tcp`, `udp`, `icmp`, `icmpv6` or `-1` (all protocols)");
         }
         match name {
@@ -88,7 +88,7 @@ impl Compiler<'_> {
     /// The network ACLs of a VPC.
     pub(super) fn network_acls_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>) {
         for written in &vpc.network_acl {
-            if !self.declare(&written.id) {
+            if !self.cx.declare(&written.id) {
                 continue;
             }
             let (mut ingress, mut egress) = (Vec::new(), Vec::new());
@@ -104,7 +104,7 @@ impl Compiler<'_> {
                         "network ACL `{}` has two rules {} in this direction",
                         written.id, entry.rule_number
                     );
-                    self.report.error(Code::DuplicateId, entry.cidr.mark(), message);
+                    self.cx.report.error(Code::DuplicateId, entry.cidr.mark(), message);
                 }
                 let allows = entry.rule_action == RuleAction::Allow;
                 rules.push(AclRule { number: entry.rule_number, is_tcp, cidr, from_port, to_port, allows });
@@ -117,7 +117,7 @@ impl Compiler<'_> {
             self.ids.network_acls.insert(written.id.to_string(), (index, made));
             if written.is_default && self.ids.default_acls.insert(index, made).is_some() {
                 let message = format!("VPC `{}` has two default network ACLs", vpc.id);
-                self.report.error(Code::DuplicateSection, written.id.mark(), message);
+                self.cx.report.error(Code::DuplicateSection, written.id.mark(), message);
             }
         }
     }
@@ -133,11 +133,11 @@ impl Compiler<'_> {
             Some((owner, acl)) if owner == vpc => return Some(acl),
             Some(_) => {
                 let message = format!("network ACL `{id}` belongs to another VPC");
-                self.report.error(Code::UnknownReference, id.mark(), message);
+                self.cx.report.error(Code::UnknownReference, id.mark(), message);
             }
             None => {
                 let text = id.to_string();
-                self.unknown("network ACL", &text, id.mark(), |this| keys(&this.ids.network_acls));
+                self.cx.unknown("network ACL", &text, id.mark(), || keys(&self.ids.network_acls));
             }
         }
         None

@@ -20,11 +20,12 @@ struct ListenerDraft<'w> {
 /// The path in the examples of RFC 8484, which clients try first.
 const DEFAULT_PATH: &str = "/dns-query";
 
-impl Compiler<'_> {
+impl SettingsCompiler<'_, '_> {
     /// The listeners and their views.
-    pub(super) fn listeners(&mut self) {
+    pub(super) fn listeners(&mut self) -> Vec<Listener> {
+        let mut listeners = Vec::new();
         let mut taken = HashSet::new();
-        for written in &self.config.listener {
+        for written in &self.cx.config.listener {
             let bound = [
                 written.vpc.as_ref().map(|vpc| (vpc.mark(), "vpc")),
                 written.inbound.as_ref().map(|inbound| (inbound.mark(), "inbound")),
@@ -34,28 +35,34 @@ impl Compiler<'_> {
                 (None, Some((mark, _))) => *mark,
                 (None, None) => {
                     let message = "a listener requires `address`, `vpc` or `inbound`";
-                    let error = self.report.error(Code::MissingKey, written.mark(), message);
+                    let error = self.cx.report.error(Code::MissingKey, written.mark(), message);
                     error.help("write `address = \"127.0.0.1:5300\"`");
                     continue;
                 }
             };
             if bound.iter().all(Option::is_some) {
                 let message = "a listener cannot have both `vpc` and `inbound`";
-                self.report.error(Code::Listener, mark, message);
+                self.cx.report.error(Code::Listener, mark, message);
                 continue;
             }
             let mut view = None;
             if let Some(vpc) = &written.vpc {
-                view = self.vpc_named(vpc).map(|index| self.names.resolvers[index].view);
+                view =
+                    self.declarations.vpc_named(self.cx, vpc).map(|index| self.names.resolvers[index].view);
             }
             if let Some(inbound) = &written.inbound {
                 let id = inbound.with(inbound.to_string());
-                view = Some(self.site_view(&id));
+                let endpoints = &self.names.inbound_endpoints;
+                view = match id.value().as_str() {
+                    "public" => None,
+                    _ => names::inbound_view(self.cx, self.declarations, endpoints, &id),
+                };
+                view = view.or(Some(self.names.public_view));
             }
-            for address in self.listen_addresses(written) {
+            for address in listen_addresses(self.cx.config, self.network, self.declarations, written) {
                 let listener = ListenerDraft { written, address, mark };
                 if taken.contains(&address) && address.port() != 0 {
-                    self.report.error(
+                    self.cx.report.error(
                         Code::Listener,
                         mark,
                         format!("two listeners have the address {address}"),
@@ -65,45 +72,24 @@ impl Compiler<'_> {
                 self.check_resolver_address(listener, view);
                 if let Some(carries) = self.carries(listener) {
                     let server_name = written.server_name.as_ref().map(|name| name.value().clone());
-                    self.listeners.push(Listener { address, view, transport: carries, server_name });
+                    listeners.push(Listener { address, view, transport: carries, server_name });
                     taken.insert(address);
                 }
             }
         }
-        if self.config.listener.is_empty() {
+        if self.cx.config.listener.is_empty() {
             let carries = ListenerTransport::Plain { udp: true, tcp: true };
-            self.listeners.push(Listener {
+            listeners.push(Listener {
                 address: DEFAULT_LISTENER,
                 view: None,
                 transport: carries,
                 server_name: None,
             });
         }
-        if self.listeners.iter().any(|listener| listener.view.is_none()) {
+        if listeners.iter().any(|listener| listener.view.is_none()) {
             self.check_ambiguous_places();
         }
-    }
-
-    /// The addresses of a listener: as configured, or else those of the resolver that it provides.
-    pub(super) fn listen_addresses(&self, written: &config::Listener) -> Vec<SocketAddr> {
-        if let Some(address) = &written.address {
-            return vec![address.value().0];
-        }
-        let port = match written.transports.first() {
-            Some(Transport::Dot) => 853,
-            Some(Transport::Doh) => 443,
-            Some(Transport::Udp | Transport::Tcp) | None => 53,
-        };
-        let vpc = written.vpc.as_ref().and_then(|vpc| self.ids.vpcs.get(&vpc.to_string()));
-        if let Some(vpc) = vpc {
-            let own = resolver_address(&self.network.vpcs[*vpc]);
-            return own.into_iter().map(|ip| SocketAddr::new(ip.into(), port)).collect();
-        }
-        let inbound = written.inbound.as_ref().map(ToString::to_string);
-        let endpoint = |it: &&config::ResolverEndpoint| Some(it.id.to_string()) == inbound;
-        let addresses =
-            self.config.resolver_endpoint.iter().find(endpoint).into_iter().flat_map(|it| &it.addresses);
-        addresses.map(|ip| SocketAddr::new(*ip.value(), port)).collect()
+        listeners
     }
 
     /// Reports a listener at an address of its VPC at which that VPC has no resolver. Secondary CIDR blocks
@@ -115,7 +101,7 @@ impl Compiler<'_> {
         let ip = listener.address.ip();
         if vpc.contains(ip) && ip != IpAddr::V4(own) {
             let message = format!("the resolver address of VPC `{}` is {own}, not {ip}", vpc.id);
-            let warning = self.report.warning(Code::Surprising, listener.mark, message);
+            let warning = self.cx.report.warning(Code::Surprising, listener.mark, message);
             warning.help(format!(
                 "the VPC Resolver has the base address of the primary CIDR block plus two, 169.254.169.253 and fd00:ec2::253: \
                  write `address = \"{own}:53\"`"
@@ -132,7 +118,7 @@ impl Compiler<'_> {
         match (udp || tcp, dot, doh) {
             (false, false, false) => {
                 let message = format!("listener {address} has no transports");
-                self.report.error(Code::Listener, mark, message);
+                self.cx.report.error(Code::Listener, mark, message);
                 None
             }
             (true, false, false) => {
@@ -151,7 +137,7 @@ impl Compiler<'_> {
                 let message = format!(
                     "listener {address} combines plain DNS (`udp`, `tcp`), `dot` or `doh`: only one of them is possible"
                 );
-                let error = self.report.error(Code::Listener, mark, message);
+                let error = self.cx.report.error(Code::Listener, mark, message);
                 error.help("declare one [[listener]] for each, with different ports");
                 None
             }
@@ -175,7 +161,7 @@ impl Compiler<'_> {
     fn refuse(&mut self, listener: ListenerDraft<'_>, key: &str, value: Option<&Marked<String>>, what: &str) {
         let Some(value) = value else { return };
         let message = format!("listener {} {what}, which has no `{key}`", listener.address);
-        let error = self.report.error(Code::Listener, value.mark(), message);
+        let error = self.cx.report.error(Code::Listener, value.mark(), message);
         error.help(match key {
             "path" => "remove it, or write `transports = [\"doh\"]`",
             _ => "remove it, or write `transports = [\"dot\"]` or `transports = [\"doh\"]`",
@@ -196,11 +182,11 @@ impl Compiler<'_> {
     ) -> Option<PemFile> {
         let Some(named) = named else {
             let message = format!("missing key `{key}` for listener {}", listener.address);
-            let error = self.report.error(Code::MissingKey, listener.mark, message);
+            let error = self.cx.report.error(Code::MissingKey, listener.mark, message);
             error.help(format!("write `{key} = \"{key}.pem\"`, a PEM file"));
             return None;
         };
-        let (path, text) = self.named_file(named)?;
+        let (path, text) = self.cx.named_file(named)?;
         Some(PemFile { path, text: text.into(), mark: named.mark() })
     }
 
@@ -211,7 +197,7 @@ impl Compiler<'_> {
         if !text.starts_with('/') || !text.chars().all(visible) {
             let message =
                 format!("invalid URL path `{text}`: it must begin with `/` and have no query string");
-            self.report.error(Code::Listener, path.mark(), message);
+            self.cx.report.error(Code::Listener, path.mark(), message);
         }
         text.as_str().into()
     }
@@ -224,4 +210,30 @@ fn resolver_address(vpc: &Vpc) -> Option<Ipv4Addr> {
         IpNet::V4(net) => Some(Ipv4Addr::from(u32::from(net.network()).checked_add(2)?)),
         IpNet::V6(_) => None,
     })
+}
+
+/// The addresses of a listener: as configured, or else those of the resolver that it provides.
+pub(in crate::world::compile) fn listen_addresses(
+    config: &Config,
+    network: &Network,
+    declarations: &Declarations<'_>,
+    written: &config::Listener,
+) -> Vec<SocketAddr> {
+    if let Some(address) = &written.address {
+        return vec![address.value().0];
+    }
+    let port = match written.transports.first() {
+        Some(Transport::Dot) => 853,
+        Some(Transport::Doh) => 443,
+        Some(Transport::Udp | Transport::Tcp) | None => 53,
+    };
+    let vpc = written.vpc.as_ref().and_then(|vpc| declarations.vpcs.get(&vpc.to_string()));
+    if let Some(vpc) = vpc {
+        let own = resolver_address(&network.vpcs[*vpc]);
+        return own.into_iter().map(|ip| SocketAddr::new(ip.into(), port)).collect();
+    }
+    let inbound = written.inbound.as_ref().map(ToString::to_string);
+    let endpoint = |it: &&config::ResolverEndpoint| Some(it.id.to_string()) == inbound;
+    let addresses = config.resolver_endpoint.iter().find(endpoint).into_iter().flat_map(|it| &it.addresses);
+    addresses.map(|ip| SocketAddr::new(*ip.value(), port)).collect()
 }

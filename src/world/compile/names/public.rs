@@ -56,7 +56,7 @@ impl Builder {
         self.s3_families.insert(vpc, families);
     }
 
-    pub(super) fn finish(self, facts: &'static Facts, designated: Vec<DesignatedListener>) -> PublicDns {
+    pub(super) fn finish(self, facts: &'static Facts) -> PublicDns {
         let soa = self.records.soa().clone();
         PublicDns {
             overlay: self.overlay,
@@ -66,7 +66,7 @@ impl Builder {
             instances: self.instances,
             resource_names: self.resource_names,
             special_use: special_use_zones(),
-            designated,
+            designated: Vec::new(),
             facts,
             soa,
         }
@@ -75,7 +75,7 @@ impl Builder {
 
 /// The encrypted listeners that are advertised to clients of plain DNS listeners: those with a name. Clients
 /// must get the same answers there, so a listener without a view is omitted if a plain DNS listener has one.
-pub(super) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
+pub(in crate::world::compile) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
     let binds_plain = listeners.iter().any(|listener| listener.view.is_some() && listener.tls().is_none());
     let named = listeners.iter().filter(|listener| listener.view.is_some() || !binds_plain);
     let parts = named.filter_map(|listener| {
@@ -143,7 +143,7 @@ fn special_use_zone(apex: &Name, negative_ttl: u32) -> Zone {
     Zone::new(apex.clone(), RrSet::new(apex.clone(), RecordType::SOA, negative_ttl, [rdata]))
 }
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// Configured records of the sealed internet.
     pub(super) fn public_records(&mut self) {
         let mut zone = std::mem::replace(
@@ -157,7 +157,7 @@ impl Compiler<'_> {
             let (rtype, rdata) = Rdata::for_address(address);
             zone.add(ipv4only.clone(), rtype, IPV4ONLY_TTL_S, rdata).expect("any name can have addresses");
         }
-        for record in &self.config.public {
+        for record in &self.cx.config.public {
             let rtype = *record.record_type.value();
             let owner = record.name.value();
             self.values(&mut zone, owner, rtype, record.ttl, &record.values, RecordEntry::Master);

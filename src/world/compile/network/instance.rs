@@ -1,17 +1,16 @@
-//! Instances: their addresses and names.
+//! Instances and their addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::*;
-use crate::aws::hostname;
 use crate::config;
 use crate::config::{HostnameType, PrivateDnsNameOptions};
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// Instances, with their addresses in their subnets.
     pub(super) fn instances(&mut self) {
-        for vpc in &self.config.vpc {
-            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+        for vpc in &self.cx.config.vpc {
+            let Some(index) = self.declarations.vpcs.get(&vpc.id.to_string()).copied() else { continue };
             let on_launch: HashMap<String, &PrivateDnsNameOptions> = (vpc.subnet.iter())
                 .filter_map(|subnet| {
                     Some((subnet.id.to_string(), subnet.private_dns_name_options_on_launch.as_ref()?))
@@ -21,7 +20,7 @@ impl Compiler<'_> {
                 self.check_hostname_type(subnet.private_dns_name_options_on_launch.as_ref());
             }
             for instance in &vpc.instance {
-                if self.declare(&instance.id) {
+                if self.cx.declare(&instance.id) {
                     self.instance(index, instance, &on_launch);
                 }
             }
@@ -36,10 +35,10 @@ impl Compiler<'_> {
     ) {
         let Some(subnet) = self.subnet_named(&written.subnet, vpc) else { return };
         let is_bare = written.address.is_none() && written.ipv6_address.is_none();
-        let is_pruned = ["address", "ipv6_address"].iter().any(|key| self.was_pruned(written, key));
+        let is_pruned = ["address", "ipv6_address"].iter().any(|key| self.cx.was_pruned(written, key));
         if is_bare && !is_pruned {
             let message = format!("instance `{}` has no address", written.id);
-            let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+            let error = self.cx.report.error(Code::MissingKey, written.id.mark(), message);
             error.help("write `address = \"10.0.1.10\"`, or `ipv6_address` in an IPv6-only subnet");
         }
         for address in written.address.iter().chain(&written.ipv6_address) {
@@ -77,30 +76,6 @@ impl Compiler<'_> {
             forwards: !written.source_dest_check,
         };
         self.ids.appliances.insert(written.id.to_string(), (vpc, Arc::new(appliance)));
-        self.names.public.resource_name(written.id.value().as_str(), made);
-        self.public_names(vpc, made);
-    }
-
-    /// The public names of an instance ("EC2 instance hostnames and domains", EC2 User Guide).
-    fn public_names(&mut self, vpc: Index<Vpc>, index: Index<Instance>) {
-        let region = &self.network.vpcs[vpc].region;
-        let (hosts, addresses) = (region.public_ec2_domain(), region.public_address_domain());
-        let instance = &self.network.instances[index];
-        let v6 = instance.ipv6_address.filter(|address| crate::net::is_globally_routed((*address).into()));
-        let v4 = instance.public_address;
-        let mut names = Vec::new();
-        if let Some(v4) = v4 {
-            names.push((format!("{}.{hosts}", hostname::public_ec2_label(v4)), true, false));
-        }
-        if let Some(v6) = v6 {
-            names.push((format!("{}.{addresses}", hostname::public_ipv6_label(v6)), false, true));
-        }
-        if let (Some(v4), Some(v6)) = (v4, v6) {
-            names.push((format!("{}.{addresses}", hostname::public_dual_stack_label(v6, v4)), true, true));
-        }
-        for (name, v4, v6) in names {
-            self.names.public.instance(fact_name(&name), PublicHost { instance: index, v4, v6 });
-        }
     }
 
     /// In an IPv6-only subnet, a name cannot be derived from an IPv4 address.
@@ -108,7 +83,7 @@ impl Compiler<'_> {
         let written = options.and_then(|options| options.hostname_type.as_ref());
         if let Some(written) = written.filter(|written| *written.value() == HostnameType::IpName) {
             let message = "the hostname type in an IPv6-only subnet must be `resource-name`";
-            self.report.error(Code::InvalidValue, written.mark(), message);
+            self.cx.report.error(Code::InvalidValue, written.mark(), message);
         }
     }
 
@@ -133,7 +108,7 @@ impl Compiler<'_> {
     }
 
     fn wrong_family(&mut self, key: &str, family: &str, mark: Mark) {
-        self.report.error(
+        self.cx.report.error(
             Code::InvalidValue,
             mark,
             format!("`{key}` of an instance must be an {family} address"),

@@ -1,16 +1,10 @@
 //! Private DNS of endpoints: whether their private DNS names apply, and the zones that AWS manages for them
 //! (PrivateLink guide, "Private DNS names"; what the API rejects is an error with the API's wording).
 
-use super::endpoint_names::{answering, association_addresses};
 use super::*;
 use crate::aws::endpoint_names;
-use crate::dns::RecordType;
 
-/// Zones by apex: a private DNS name, or the domain after `*.`, with the names in the zone and their
-/// addresses.
-type PrivateZones = BTreeMap<Name, Vec<(Name, Vec<IpAddr>)>>;
-
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// The known private DNS names of a service in its region. They include S3's dual-stack names for an
     /// endpoint that has both address families and whose record type does not exclude AAAA records.
     pub(super) fn known_private_names(
@@ -32,22 +26,23 @@ impl Compiler<'_> {
         names
     }
 
-    /// Determines whether an endpoint's private DNS names apply, reports what AWS rejects, and creates the
-    /// managed zones. `all` are the endpoints of its VPC.
+    /// Determines whether an endpoint's private DNS names apply, and reports what AWS rejects. The endpoint is
+    /// the one with this number among all endpoints of its VPC.
     ///
     /// Runs after all endpoints of the VPC exist, because the rules for S3 depend on the VPC's gateway
     /// endpoints.
-    pub(super) fn private_dns(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) {
-        let written = made.written;
-        let kind = self.network.endpoints[made.index].kind;
+    pub(super) fn private_dns(&mut self, number: usize, all: &mut [CompiledEndpoint<'_>]) {
+        let kind = self.network.endpoints[all[number].index].kind;
         if kind == EndpointKind::Gateway {
-            self.gateway_records(made);
+            all[number].selects_record_types = self.selects_record_types(&all[number]);
         }
+        let (made, all) = (&all[number], &*all);
+        let written = made.written;
         if !kind.has_names() {
             if written.private_dns_enabled == Some(true) {
                 let message =
                     format!("`{}` is not an interface endpoint and cannot have private DNS", written.id);
-                self.report.error(Code::PrivateDnsRefused, written.id.mark(), message);
+                self.cx.report.error(Code::PrivateDnsRefused, written.id.mark(), message);
             }
             return;
         }
@@ -67,25 +62,6 @@ impl Compiler<'_> {
         }
         let private_dns = if only_inbound { PrivateDns::OnlyForInboundResolver } else { PrivateDns::On };
         self.network.endpoints[made.index].private_dns = private_dns;
-        let endpoint = &self.network.endpoints[made.index];
-        let families = address_type::of_private_names(made.records);
-        // Configured names replace those of the service, so the built-in dual-stack names do not apply to
-        // them.
-        let dualstack: Vec<Name> = match written.private_dns_names {
-            None if service::is_s3(&endpoint.service) => {
-                endpoint_names::s3_dualstack_names(&made.region).iter().map(|host| fact_name(host)).collect()
-            }
-            _ => Vec::new(),
-        };
-        // Several names can share an apex, such as a wildcard and its parent; each apex is one zone.
-        let mut cuts = PrivateZones::new();
-        for name in &endpoint.private_names {
-            // A dual-stack name has both address families, whatever the record type excludes for the other
-            // names.
-            let families = if dualstack.contains(name) { AddressFamilies::BOTH } else { families };
-            cuts.entry(zone_apex(name)).or_default().push((name.clone(), answering(endpoint, families)));
-        }
-        self.managed_zones(made, cuts);
     }
 
     /// Private DNS of a resource or service-network endpoint: a zone for the private DNS name of each
@@ -98,7 +74,7 @@ impl Compiler<'_> {
             if let Some(mark) = preference.or(domains) {
                 let message =
                     format!("`{}` has a private DNS preference, but private DNS is disabled", written.id);
-                let error = self.report.error(Code::PrivateDnsRefused, mark, message);
+                let error = self.cx.report.error(Code::PrivateDnsRefused, mark, message);
                 error.help("write `private_dns_enabled = true`");
             }
             return;
@@ -107,14 +83,8 @@ impl Compiler<'_> {
             return;
         }
         self.network.endpoints[made.index].private_dns = PrivateDns::On;
-        let families = address_type::of_private_names(made.records);
         for number in self.preferred(written) {
-            let endpoint = &mut self.network.endpoints[made.index];
-            endpoint.associations[number].is_private = true;
-            let association = &endpoint.associations[number];
-            let Some(name) = association.private_name.clone() else { continue };
-            let addresses = association_addresses(endpoint, association, families);
-            self.managed_zones(made, PrivateZones::from([(zone_apex(&name), vec![(name, addresses)])]));
+            self.network.endpoints[made.index].associations[number].is_private = true;
         }
     }
 
@@ -129,7 +99,7 @@ impl Compiler<'_> {
              for {}",
             vpc.id
         );
-        let error = self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
+        let error = self.cx.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
         error.help("write `enable_dns_support = true` and `enable_dns_hostnames = true` for the VPC");
         false
     }
@@ -159,15 +129,15 @@ impl Compiler<'_> {
     /// Reports that private DNS is enabled but no private DNS name is known.
     fn reject_private_dns(&mut self, made: &CompiledEndpoint<'_>, name: &str) {
         let mark = made.written.id.mark();
-        let row = self.facts.services.find(name, ServiceKind::Interface, &made.region);
+        let row = self.cx.facts.services.find(name, ServiceKind::Interface, &made.region);
         if row.is_some_and(|service| matches!(service.row.private_names, PrivateNames::NotOffered)) {
             let message = format!("{name} does not support private DNS");
-            let error = self.report.error(Code::PrivateDnsRefused, mark, message);
+            let error = self.cx.report.error(Code::PrivateDnsRefused, mark, message);
             error.help("clients use the endpoint-specific `vpce-…` name");
             return;
         }
         let message = format!("the private DNS names of {name} are unknown");
-        let error = self.report.error(Code::UnknownService, mark, message);
+        let error = self.cx.report.error(Code::UnknownService, mark, message);
         error.help(
             "declare `private_dns_names = [\"…\"]`, as printed by `aws ec2 describe-vpc-endpoint-services`",
         );
@@ -183,7 +153,7 @@ impl Compiler<'_> {
                 "PrivateDnsOnlyForInboundResolverEndpoint is supported only for interface endpoints of S3, not for \
                  {service}"
             );
-            self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
+            self.cx.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
             return false;
         }
         let gateway = all.iter().find(|other| {
@@ -197,7 +167,7 @@ impl Compiler<'_> {
                  the service.",
                 self.network.vpcs[made.vpc].id
             );
-            let error = self.report.error(Code::PrivateDnsRefused, mark, message);
+            let error = self.cx.report.error(Code::PrivateDnsRefused, mark, message);
             error.help(
                 "declare the gateway endpoint, or write `private_dns_only_for_inbound_resolver_endpoint = false`",
             );
@@ -210,88 +180,28 @@ impl Compiler<'_> {
                 gateway.written.id,
                 address_type::record_type_name(made.records)
             );
-            self.report.error(Code::PrivateDnsRefused, mark, message);
+            self.cx.report.error(Code::PrivateDnsRefused, mark, message);
             return false;
         }
         true
     }
 
-    /// The effect of a gateway endpoint's record type on S3's regional names in its VPC. None if it is
+    /// Whether a gateway endpoint's record type changes S3's regional names in its VPC. It does not if it is
     /// service-defined (S3 User Guide, "Gateway endpoints for Amazon S3").
-    fn gateway_records(&mut self, made: &CompiledEndpoint<'_>) {
+    fn selects_record_types(&mut self, made: &CompiledEndpoint<'_>) -> bool {
         if made.records == DnsRecordIpType::ServiceDefined {
-            return;
+            return false;
         }
-        if !service::is_s3(&self.network.endpoints[made.index].service) {
+        let endpoint = &self.network.endpoints[made.index];
+        if !service::is_s3(&endpoint.service) {
             let message = format!(
                 "the DnsRecordIpType of a Gateway endpoint for {} is service-defined",
-                self.network.endpoints[made.index].service
+                endpoint.service
             );
-            let error = self.report.error(Code::InvalidValue, made.written.id.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, made.written.id.mark(), message);
             error.help("only gateway endpoints for S3 support other values");
-            return;
+            return false;
         }
-        // The names stay public; the resolver of this VPC only filters their record types, so no zone is
-        // created.
-        if self.has_both_flags(made) && self.network.endpoints[made.index].is_available {
-            self.names.public.s3_families(made.vpc, address_type::of_private_names(made.records));
-        }
+        self.has_both_flags(made) && self.network.endpoints[made.index].is_available
     }
-
-    /// One zone for each apex, with a claim in the endpoint's VPC. An endpoint that is not available has
-    /// none.
-    fn managed_zones(&mut self, made: &CompiledEndpoint<'_>, cuts: PrivateZones) {
-        if !self.network.endpoints[made.index].is_available {
-            return;
-        }
-        let ttl = self.config.answers.private_dns_ttl;
-        for (apex, names) in cuts {
-            let resolver = &self.names.resolvers[made.vpc];
-            // The inbound view has every claim of the VPC, including those that the VPC's own view lacks, so
-            // that it alone needs to be examined for a conflict.
-            if self.names.claims.at(resolver.inbound_view, &apex).next().is_some() {
-                let message = format!(
-                    "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the \
-                     VPC {}",
-                    apex.to_string().trim_end_matches('.'),
-                    self.network.vpcs[made.vpc].id
-                );
-                let error = self.report.error(Code::ConflictingDomain, made.written.id.mark(), message);
-                error.help(if self.network.endpoints[made.index].kind.has_associations() {
-                    "a VPC can have only one zone for a name: remove the endpoint, the association or the hosted zone"
-                } else {
-                    "for one of two endpoints for the same service in a VPC, write `private_dns_enabled = false`"
-                });
-                continue;
-            }
-            let mut zone = self.created_by_aws.hosted_zone(apex.clone());
-            for (owner, addresses) in names {
-                for address in addresses {
-                    let (rtype, rdata): (RecordType, Rdata) = Rdata::for_address(address);
-                    zone.add(owner.clone(), rtype, ttl, rdata)
-                        .expect("a private DNS name is within its zone");
-                }
-            }
-            let zone = self.names.managed_zones.add(ManagedZone { endpoint: made.index, zone });
-            self.claim_managed_zone(made.vpc, apex, zone);
-        }
-    }
-
-    /// Adds the claim of a managed zone for a VPC's resolver: in both its views, or only in that of inbound
-    /// endpoints.
-    fn claim_managed_zone(&mut self, vpc: Index<Vpc>, apex: Name, zone: Index<ManagedZone>) {
-        let VpcResolver { view, inbound_view, .. } = self.names.resolvers[vpc];
-        let scoped = |view| ScopedClaim { view, source: ClaimSource::Local, claim: Claim::Endpoint(zone) };
-        let endpoint = &self.network.endpoints[self.names.managed_zones[zone].endpoint];
-        if endpoint.private_dns != PrivateDns::OnlyForInboundResolver {
-            self.names.claims.add(apex.clone(), scoped(view));
-        }
-        self.names.claims.add(apex, scoped(inbound_view));
-    }
-}
-
-/// The apex of the zone of a private DNS name: the name itself, so that names above it are not affected; for
-/// a wildcard, the domain after `*.`.
-fn zone_apex(name: &Name) -> Name {
-    if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() }
 }

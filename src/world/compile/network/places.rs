@@ -1,12 +1,11 @@
-//! Locations, client entries, settings and expectations.
+//! Locations and client entries.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
-use crate::config::LogTo;
 use crate::net::{PrefixMap, host_prefix};
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// Every place: each subnet with its splits, each site, and outside.
     pub(super) fn places(&mut self) {
         let cuts = self.place_splits();
@@ -81,77 +80,21 @@ impl Compiler<'_> {
 
     /// The `[[client]]` entries.
     pub(super) fn clients(&mut self) {
-        for client in &self.config.client {
+        for client in &self.cx.config.client {
             let name = &client.place.value().0;
             let Some(place) = self.network.places.named(name) else {
-                self.unknown_place(name, client.place.mark(), "a subnet, a site or `outside`");
+                self.cx.unknown_place(
+                    &self.network,
+                    name,
+                    client.place.mark(),
+                    "a subnet, a site or `outside`",
+                );
                 continue;
             };
             if self.network.places.add_client(client.source.value().0, place).is_some() {
                 let message = format!("clients of {} have two locations", client.source);
-                self.report.error(Code::DuplicateId, client.source.mark(), message);
+                self.cx.report.error(Code::DuplicateId, client.source.mark(), message);
             }
-        }
-    }
-
-    /// Reports an unknown location.
-    fn unknown_place(&mut self, name: &str, mark: Mark, accepted: &str) {
-        if self.is_of_other_kind(name, mark, &["subnet-", "site-"], accepted) {
-            return;
-        }
-        self.unknown("place", name, mark, |this| this.network.places.names().map(|name| &**name).collect());
-    }
-
-    /// Warns of VPCs with overlapping addresses, where only a listener with a view can distinguish the
-    /// clients.
-    pub(super) fn check_ambiguous_places(&mut self) {
-        let mut seen: PrefixMap<(Index<Vpc>, Arc<str>)> = PrefixMap::new();
-        for vpc in &self.config.vpc {
-            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
-            for subnet in &vpc.subnet {
-                let Some(cidr) = &subnet.cidr else { continue };
-                let net = cidr.value().0;
-                let above = seen.longest_covering(&net).map(|(_, other)| other.clone());
-                let below = || seen.covered_by(&net).first().map(|(_, other)| (*other).clone());
-                if let Some((other, name)) = above.or_else(below)
-                    && other != index
-                {
-                    let message = format!("subnet `{}` overlaps `{name}` of another VPC", subnet.id);
-                    let warning = self.report.warning(Code::AmbiguousPlace, cidr.mark(), message);
-                    warning.help(
-                        "a listener that is not bound to a VPC rejects their clients: bind one listener to each with `vpc = \"vpc-…\"`, \
-                         or declare the locations of clients with [[client]]",
-                    );
-                }
-                seen.insert(net, (index, subnet.id.value().to_shared()));
-            }
-        }
-    }
-
-    /// Reports settings that contradict each other.
-    pub(super) fn settings(&mut self) {
-        let log = &self.config.query_log;
-        if *log.to.value() == LogTo::File && log.file.is_none() {
-            let error =
-                self.report.error(Code::MissingKey, log.to.mark(), "missing key `file` for the query log");
-            error.help("write `file = \"/var/log/plustwo/query.log\"`, or `to = \"stdout\"`");
-        }
-    }
-
-    /// The expectations, after checking their locations.
-    pub(super) fn expectations(&mut self) {
-        for expect in &self.config.expect {
-            let from = &expect.from.value().0;
-            if self.network.places.named(from).is_none() && from.parse::<IpAddr>().is_err() {
-                self.unknown_place(from, expect.from.mark(), "a subnet, a site, `outside` or an address");
-                continue;
-            }
-            if !expect.has_condition() {
-                let message = "the expectation has no condition, so it is always met";
-                let warning = self.report.warning(Code::Surprising, expect.name.mark(), message);
-                warning.help("add `addresses`, `path`, `via`, `reach`, `reason`, `rcode` or `source`");
-            }
-            self.expectations.push((expect.clone(), expect.name.mark()));
         }
     }
 }

@@ -7,7 +7,10 @@
 
 use std::io;
 
+use std::path::PathBuf;
+
 use super::*;
+use crate::aws::public_names::stable_hash;
 use crate::config::HostedZone as Written;
 use crate::config::route53::{self, RecordSets};
 use crate::dns::{ZoneFileError, ZoneRecord, parse_zone_file};
@@ -51,14 +54,14 @@ pub(super) enum ZoneFileProblem {
 /// A file to read: its path, and the apex of the zone.
 type ZoneFileJob<'z> = Option<(PathBuf, &'z Name)>;
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// The zone files of some zones, in order. `None` for a zone without a file.
     pub(super) fn zone_files(&self, zones: &[Written]) -> Vec<Option<ZoneFile>> {
-        let path = |zone: &Written| zone.file.as_ref().map(|file| self.resolve_path(file));
+        let path = |zone: &Written| zone.file.as_ref().map(|file| self.cx.resolve_path(file));
         let jobs: Vec<ZoneFileJob<'_>> =
             zones.iter().map(|zone| path(zone).map(|path| (path, zone.name.value()))).collect();
         let files = jobs.iter().flatten().count();
-        let read_file = self.read_file;
+        let read_file = self.cx.read_file;
         if files < WORTH_A_THREAD || !has_second_processor() {
             return read_all(&jobs, read_file);
         }
@@ -73,7 +76,7 @@ impl Compiler<'_> {
 
     /// A single zone file.
     pub(super) fn one_zone_file(&self, file: &Marked<String>, apex: &Name) -> ZoneFile {
-        read(&self.resolve_path(file), apex, self.read_file)
+        read(&self.cx.resolve_path(file), apex, self.cx.read_file)
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::aws::endpoint_names;
 use crate::config::PrivateDnsPreference;
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// The associations of an endpoint. A resource endpoint has one with its resource configuration, even if
     /// it is not configured.
     pub(super) fn associations(
@@ -29,7 +29,7 @@ impl Compiler<'_> {
                 written.id,
                 kind.describe()
             );
-            let error = self.report.error(Code::InvalidValue, name.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, name.mark(), message);
             error.help(format!("write `{key}` in [[vpc.endpoint.association]]"));
         }
         let region = self.network.vpcs[vpc].region.clone();
@@ -49,7 +49,7 @@ impl Compiler<'_> {
         for association in &written.association {
             let resource = association.resource.value().id();
             if let Some(id) = &association.id {
-                self.declare(id);
+                self.cx.declare(id);
             }
             let written_name = association.dns_name.as_ref().map(|name| name.value().clone());
             let id = association.id.as_ref().map(|id| id.value().to_shared());
@@ -98,7 +98,7 @@ impl Compiler<'_> {
             let Some(number) = interfaces.iter().position(lies_in) else {
                 let message =
                     format!("{address} is not in a subnet of the network interfaces of the endpoint");
-                self.report.error(Code::OutsideCidr, address.mark(), message);
+                self.cx.report.error(Code::OutsideCidr, address.mark(), message);
                 continue;
             };
             own.push((number, *address.value()));
@@ -123,7 +123,7 @@ impl Compiler<'_> {
         for (key, mark) in keys {
             let Some(mark) = mark else { continue };
             let message = format!("`{}` is {}, which cannot have `{key}`", written.id, kind.describe());
-            let error = self.report.error(Code::InvalidValue, mark, message);
+            let error = self.cx.report.error(Code::InvalidValue, mark, message);
             error.help("only endpoints of type Resource or ServiceNetwork can have it");
         }
     }
@@ -142,11 +142,11 @@ impl Compiler<'_> {
             (false, Some(first)) => {
                 let message = "PrivateDnsSpecifiedDomains requires the preference VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS \
                                or SPECIFIED_DOMAINS_ONLY";
-                self.report.error(Code::PrivateDnsRefused, first.mark(), message);
+                self.cx.report.error(Code::PrivateDnsRefused, first.mark(), message);
             }
             (true, None) => {
                 let message = "this preference requires `private_dns_specified_domains`";
-                let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+                let error = self.cx.report.error(Code::MissingKey, written.id.mark(), message);
                 error
                     .help("write `private_dns_specified_domains = [\"erp.example.com\", \"*.example.net\"]`");
             }
@@ -168,7 +168,7 @@ impl Compiler<'_> {
             } else if written.private_dns_preference.is_none() && association.verified.is_none() {
                 let message =
                     format!("{name} has no private hosted zone: the domain is not declared as verified");
-                let warning = self.report.warning(Code::Surprising, name.mark(), message);
+                let warning = self.cx.report.warning(Code::Surprising, name.mark(), message);
                 warning.help("write `verified = true`, or use another `private_dns_preference`");
             }
         }

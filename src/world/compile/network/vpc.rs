@@ -13,11 +13,11 @@ use crate::config::{AvailabilityMode, ConnectivityType};
 /// and the last one ("Subnet CIDR blocks", VPC User Guide).
 const FIRST_ASSIGNABLE: u32 = 4;
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// VPCs with everything in them that does not depend on routes or names.
     pub(super) fn vpcs(&mut self) {
-        for vpc in &self.config.vpc {
-            if self.declare(&vpc.id) {
+        for vpc in &self.cx.config.vpc {
+            if self.cx.declare(&vpc.id) {
                 self.vpc(vpc);
             }
         }
@@ -28,7 +28,7 @@ impl Compiler<'_> {
         let cidrs: Vec<IpNet> = vpc.cidr.iter().map(|cidr| cidr.value().0).collect();
         if !cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) {
             let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
-            let error = self.report.error(Code::InvalidValue, vpc.id.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, vpc.id.mark(), message);
             error.help(
                 "write `cidr = [\"10.0.0.0/16\"]`: the resolver has the base address of the first prefix plus two",
             );
@@ -36,19 +36,13 @@ impl Compiler<'_> {
         let contradicts = vpc.enable_dns_hostnames && !vpc.enable_dns_support;
         if contradicts {
             let message = "`enable_dns_hostnames` requires `enable_dns_support`";
-            self.report.error(Code::InvalidValue, vpc.id.mark(), message);
+            self.cx.report.error(Code::InvalidValue, vpc.id.mark(), message);
         }
         // If an attribute is invalid, which is reported, errors that depend on its value are suppressed.
         let mistaken = contradicts
-            || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_pruned(vpc, key));
+            || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.cx.was_pruned(vpc, key));
         let index = self.network.vpcs.next_index();
         let name = vpc.id.value().to_shared();
-        let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
-        let inbound_name: Arc<str> = Arc::from(format!("{name}/inbound"));
-        let inbound_view = self.add_view(ViewKind::Inbound(index), inbound_name, None);
-        let has_dns64 = vpc.subnet.iter().any(|subnet| subnet.enable_dns64);
-        let dns64_view = has_dns64
-            .then(|| self.add_view(ViewKind::Vpc(index), format!("{name}/dns64").into(), Some(view)));
         self.network.vpcs.add(Vpc {
             id: name,
             region: vpc.region.value().clone(),
@@ -63,8 +57,7 @@ impl Compiler<'_> {
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
         });
-        self.names.resolvers.add(index, VpcResolver::new(view, dns64_view, inbound_view));
-        self.ids.vpcs.insert(vpc.id.to_string(), index);
+        self.declarations.vpcs.insert(vpc.id.to_string(), index);
         self.route_tables_of(vpc, index, &cidrs);
         self.network_acls_of(vpc, index);
         self.subnets_of(vpc, index, &cidrs);
@@ -73,7 +66,7 @@ impl Compiler<'_> {
 
     fn route_tables_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>, cidrs: &[IpNet]) {
         for table in &vpc.route_table {
-            if !self.declare(&table.id) {
+            if !self.cx.declare(&table.id) {
                 continue;
             }
             let made =
@@ -81,7 +74,7 @@ impl Compiler<'_> {
             self.ids.route_tables.insert(table.id.to_string(), (index, made));
             if table.main && self.ids.main_tables.insert(index, made).is_some() {
                 let message = format!("VPC `{}` has two main route tables", vpc.id);
-                self.report.error(Code::DuplicateSection, table.id.mark(), message);
+                self.cx.report.error(Code::DuplicateSection, table.id.mark(), message);
             }
         }
     }
@@ -90,7 +83,7 @@ impl Compiler<'_> {
         // The first subnet of each prefix, with its index.
         let mut taken: PrefixMap<(usize, Arc<str>)> = PrefixMap::new();
         for (number, subnet) in vpc.subnet.iter().enumerate() {
-            if !self.declare(&subnet.id) {
+            if !self.cx.declare(&subnet.id) {
                 continue;
             }
             let own: Vec<_> = subnet.cidr.iter().chain(&subnet.ipv6_cidr).collect();
@@ -100,14 +93,14 @@ impl Compiler<'_> {
                 let net = cidr.value().0;
                 if !cidrs.iter().any(|whole| whole.contains(&net)) {
                     let message = format!("subnet `{}` is not within VPC `{}`", subnet.id, vpc.id);
-                    let error = self.report.error(Code::OutsideCidr, cidr.mark(), message);
+                    let error = self.cx.report.error(Code::OutsideCidr, cidr.mark(), message);
                     let list: Vec<String> = cidrs.iter().map(ToString::to_string).collect();
                     error.help(format!("the CIDR blocks of the VPC are {}", list.join(", ")));
                 }
                 let first = taken.overlapping(&net).min_by_key(|(_, (number, _))| *number);
                 if let Some((other, (_, name))) = first {
                     let message = format!("`{net}` overlaps {other} of subnet `{name}`");
-                    self.report.error(Code::OverlappingCidr, cidr.mark(), message);
+                    self.cx.report.error(Code::OverlappingCidr, cidr.mark(), message);
                 }
                 taken.get_or_insert_with(net, || (number, subnet.id.value().to_shared()));
             }
@@ -135,11 +128,11 @@ impl Compiler<'_> {
     /// starts with that of the region.
     fn check_zone(&mut self, subnet: &MarkedTable<config::Subnet>, region: &Region) {
         let zone = &subnet.availability_zone;
-        if self.was_pruned(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
+        if self.cx.was_pruned(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
             return;
         }
         let message = format!("Availability Zone `{zone}` of subnet `{}` is not in {region}", subnet.id);
-        let error = self.report.error(Code::InvalidValue, zone.mark(), message);
+        let error = self.cx.report.error(Code::InvalidValue, zone.mark(), message);
         error.help(format!(
             "the name of an Availability Zone begins with that of its region, such as `{region}a`"
         ));
@@ -148,10 +141,10 @@ impl Compiler<'_> {
     /// Reports CIDR blocks of a subnet that are of the wrong address family.
     fn check_families(&mut self, subnet: &MarkedTable<config::Subnet>) {
         let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
-        let is_pruned = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_pruned(subnet, key));
+        let is_pruned = ["cidr", "ipv6_cidr"].iter().any(|key| self.cx.was_pruned(subnet, key));
         if is_bare && !is_pruned {
             let message = format!("subnet `{}` has no CIDR block", subnet.id);
-            let error = self.report.error(Code::MissingKey, subnet.id.mark(), message);
+            let error = self.cx.report.error(Code::MissingKey, subnet.id.mark(), message);
             error.help("write `cidr = \"10.0.1.0/24\"`, `ipv6_cidr` for an IPv6-only subnet, or both");
         }
         for (written, is_v4) in [(&subnet.cidr, true), (&subnet.ipv6_cidr, false)] {
@@ -160,7 +153,7 @@ impl Compiler<'_> {
             };
             let (key, family) = if is_v4 { ("cidr", "IPv4") } else { ("ipv6_cidr", "IPv6") };
             let message = format!("`{key}` of a subnet must be an {family} prefix");
-            let error = self.report.error(Code::InvalidValue, cidr.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, cidr.mark(), message);
             error.help("`cidr` is for IPv4, `ipv6_cidr` for IPv6");
         }
     }
@@ -173,7 +166,7 @@ impl Compiler<'_> {
             if main.is_none() {
                 let message =
                     format!("subnet `{}` has no route table, and its VPC has no main route table", subnet.id);
-                let error = self.report.error(Code::NoRouteTable, subnet.id.mark(), message);
+                let error = self.cx.report.error(Code::NoRouteTable, subnet.id.mark(), message);
                 error.help("write `route_table = \"rtb-…\"` for the subnet, or `main = true` for a route table of the VPC");
             }
             return main.unwrap_or_else(|| self.network.route_tables.add(RouteTable::new(None, &[])));
@@ -182,11 +175,11 @@ impl Compiler<'_> {
             Some((owner, table)) if owner == vpc => return table,
             Some(_) => {
                 let message = format!("route table `{id}` belongs to another VPC");
-                self.report.error(Code::UnknownReference, id.mark(), message);
+                self.cx.report.error(Code::UnknownReference, id.mark(), message);
             }
             None => {
                 let text = id.to_string();
-                self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
+                self.cx.unknown("route table", &text, id.mark(), || keys(&self.ids.route_tables));
             }
         }
         self.network.route_tables.add(RouteTable::new(None, &[]))
@@ -194,7 +187,7 @@ impl Compiler<'_> {
 
     fn nat_gateways_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>) {
         for nat in &vpc.nat_gateway {
-            if !self.declare(&nat.id) {
+            if !self.cx.declare(&nat.id) {
                 continue;
             }
             let is_regional = nat.availability_mode == AvailabilityMode::Regional;
@@ -208,12 +201,12 @@ impl Compiler<'_> {
             };
             if let Some(address) = nat.public_address.as_ref().filter(|a| a.value().is_ipv6()) {
                 let message = "the public address of a NAT gateway must be an IPv4 address";
-                self.report.error(Code::InvalidValue, address.mark(), message);
+                self.cx.report.error(Code::InvalidValue, address.mark(), message);
             }
             let is_public = nat.connectivity_type == ConnectivityType::Public;
             if is_regional && !is_public {
                 let message = format!("regional NAT gateway `{}` cannot be private", nat.id);
-                self.report.error(Code::InvalidValue, nat.id.mark(), message);
+                self.cx.report.error(Code::InvalidValue, nat.id.mark(), message);
             }
             let made = self.network.nat_gateways.add(NatGateway {
                 id: nat.id.value().to_shared(),
@@ -235,14 +228,14 @@ impl Compiler<'_> {
     fn zonal_subnet(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some(table) = &nat.route_table {
             let message = "a zonal NAT gateway uses the route table of its subnet";
-            let error = self.report.error(Code::InvalidValue, table.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, table.mark(), message);
             error.help("remove `route_table`, or write `availability_mode = \"regional\"`");
         }
         match &nat.subnet {
             Some(subnet) => self.subnet_named(subnet, vpc),
             None => {
                 let message = format!("NAT gateway `{}` has no subnet", nat.id);
-                let error = self.report.error(Code::MissingKey, nat.id.mark(), message);
+                let error = self.cx.report.error(Code::MissingKey, nat.id.mark(), message);
                 error.help("write `subnet = \"subnet-…\"`, or `availability_mode = \"regional\"`");
                 None
             }
@@ -254,13 +247,13 @@ impl Compiler<'_> {
     fn regional_table(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<RouteTable>> {
         if let Some(subnet) = &nat.subnet {
             let message = "a regional NAT gateway has no subnet";
-            self.report.error(Code::InvalidValue, subnet.mark(), message);
+            self.cx.report.error(Code::InvalidValue, subnet.mark(), message);
         }
         if let Some(id) = &nat.route_table {
             let found = self.ids.route_tables.get(&id.to_string()).copied();
             if found.is_none_or(|(owner, _)| owner != vpc) {
                 let text = id.to_string();
-                self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
+                self.cx.unknown("route table", &text, id.mark(), || keys(&self.ids.route_tables));
             }
             return found.map(|(_, table)| table);
         }
@@ -284,7 +277,7 @@ impl Compiler<'_> {
         let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.contains(address.value())) else {
             let cidrs: Vec<String> = subnet.cidrs.iter().map(ToString::to_string).collect();
             let message = format!("{address} is not in subnet `{}` ({})", subnet.id, cidrs.join(", "));
-            self.report.error(Code::OutsideCidr, address.mark(), message);
+            self.cx.report.error(Code::OutsideCidr, address.mark(), message);
             return;
         };
         if let (IpNet::V4(net), IpAddr::V4(v4)) = (cidr, address.value()) {
@@ -292,7 +285,7 @@ impl Compiler<'_> {
             if offset < FIRST_ASSIGNABLE || *v4 == net.broadcast() {
                 let message =
                     format!("{address} is one of the five addresses that AWS reserves in each subnet");
-                let error = self.report.error(Code::InvalidValue, address.mark(), message);
+                let error = self.cx.report.error(Code::InvalidValue, address.mark(), message);
                 error.help("the first four addresses and the last address of a subnet cannot be assigned");
             }
         }
@@ -306,7 +299,7 @@ impl Compiler<'_> {
                 "{address} is assigned to two network interfaces of VPC `{}`",
                 self.network.vpcs[vpc].id
             );
-            self.report.error(Code::DuplicateId, address.mark(), message);
+            self.cx.report.error(Code::DuplicateId, address.mark(), message);
         }
     }
 }

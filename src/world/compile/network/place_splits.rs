@@ -90,7 +90,7 @@ impl NetworkPrefixes {
     }
 }
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// The prefixes that security groups, network ACLs and routes distinguish: addresses inside and outside
     /// of one of them may have different paths, or different return paths.
     pub(super) fn place_splits(&self) -> PlaceSplits {
@@ -100,8 +100,8 @@ impl Compiler<'_> {
             // Local destinations.
             cuts.add(cuts.networks.vpc(index), vpc.cidrs.iter().copied());
         }
-        for written in &self.config.vpc {
-            let Some(vpc) = self.ids.vpcs.get(&written.id.to_string()) else { continue };
+        for written in &self.cx.config.vpc {
+            let Some(vpc) = self.declarations.vpcs.get(&written.id.to_string()) else { continue };
             let node = cuts.networks.vpc(*vpc);
             for group in &written.security_group {
                 let group = self.ids.security_groups.get(&group.id.to_string());

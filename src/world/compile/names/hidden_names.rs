@@ -17,7 +17,7 @@ const MAX_SHOWN: usize = 3;
 /// The names that each zone hides.
 type HiddenNames = BTreeMap<Index<HostedZone>, Vec<String>>;
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// Warns of zones that hide public names: those of `[[public]]` records and of AWS services.
     pub(super) fn hidden_names(&mut self) {
         let mut hidden = HiddenNames::new();
@@ -33,7 +33,7 @@ impl Compiler<'_> {
                 more => format!(" and {more} more"),
             };
             let message = format!("zone `{apex}` hides names that exist in public DNS: {shown}{more}");
-            self.report.warning(Code::ZoneShadowsPublic, mark, message).help(
+            self.cx.report.warning(Code::ZoneShadowsPublic, mark, message).help(
                 "names that a private hosted zone lacks are not resolved publicly: add the records, or create the zone for a longer \
                  name",
             );
@@ -42,7 +42,7 @@ impl Compiler<'_> {
 
     /// The `[[public]]` records that zones hide.
     fn hidden_records(&self, hidden: &mut HiddenNames) {
-        for record in &self.config.public {
+        for record in &self.cx.config.public {
             let (name, rtype) = (record.name.value(), *record.record_type.value());
             for ScopedClaim { view, claim, .. } in self.names.claims.covering_any(name) {
                 let Claim::HostedZone(zone) = claim else { continue };
@@ -59,7 +59,7 @@ impl Compiler<'_> {
     /// name, or else of the region of each associated VPC.
     fn hidden_services(&self, hidden: &mut HiddenNames) {
         let domains: Vec<Name> =
-            self.facts.public_names.domains().filter_map(|domain| Name::parse(domain).ok()).collect();
+            self.cx.facts.public_names.domains().filter_map(|domain| Name::parse(domain).ok()).collect();
         let above: HashSet<&[u8]> = domains.iter().flat_map(Name::suffixes).collect();
         let domains: HashSet<&[u8]> = domains.iter().map(Name::as_wire).collect();
         let mut seen = HashSet::new();
@@ -81,7 +81,7 @@ impl Compiler<'_> {
                 continue;
             }
             let all = hosts.entry(region.clone()).or_insert_with(|| {
-                self.facts.public_names.hosts(&region).filter_map(|host| Name::parse(&host).ok()).collect()
+                self.cx.facts.public_names.hosts(&region).filter_map(|host| Name::parse(&host).ok()).collect()
             });
             for name in all.iter().filter(|name| name.is_at_or_below(apex)) {
                 let leads_on = |have: RecordType| have.is_address() || have == RecordType::HTTPS;

@@ -1,23 +1,17 @@
-//! Sites: on-premises networks, their links, and their simulated zones.
+//! Sites: on-premises networks and their links.
 
-use super::records::RecordEntry;
-use super::routing::RoutedSetBuilder;
 use super::*;
-use crate::aws::zones::SITE_SOA;
-use crate::dns::SuffixMap;
 use crate::net::PrefixMap;
 
-impl Compiler<'_> {
-    /// On-premises networks with their simulated zones.
+impl NetworkCompiler<'_, '_> {
+    /// On-premises networks.
     pub(super) fn sites(&mut self) {
         let vpcs = self.vpc_prefixes();
-        for written in &self.config.site {
-            if !self.declare(&written.id) {
+        for written in &self.cx.config.site {
+            if !self.cx.declare(&written.id) {
                 continue;
             }
-            let view = self.site_view(&written.resolver);
             let links = self.site_links(written);
-            let zones = self.simulated_zones(written);
             let index = self.network.sites.add(Site {
                 id: written.id.value().to_shared(),
                 cidrs: written.cidr.iter().map(|cidr| cidr.value().0).collect(),
@@ -25,7 +19,7 @@ impl Compiler<'_> {
                 has_internet: written.internet,
                 gateway_prefixes: Vec::new(),
             });
-            self.names.sites.add(index, SiteNames { view, zones });
+            self.declarations.sites.push(written);
             self.ids.sites.insert(written.id.to_string(), index);
             for link in &self.network.sites[index].links {
                 if let LinkedTo::Vpc(vpc) = link.to
@@ -35,11 +29,6 @@ impl Compiler<'_> {
                 }
             }
             self.check_site_prefixes(written, &vpcs);
-            if !written.zone.is_empty() {
-                for server in &written.dns {
-                    self.names.simulated_servers.insert(*server.value(), index);
-                }
-            }
         }
     }
 
@@ -51,40 +40,9 @@ impl Compiler<'_> {
             (None, Some(vpc)) => self.vpc_named(vpc).map(LinkedTo::Vpc),
             (None, None) => {
                 let message = format!("missing key `vpc` for the link to `{}`", link.target);
-                let error = self.report.error(Code::MissingKey, link.target.mark(), message);
+                let error = self.cx.report.error(Code::MissingKey, link.target.mark(), message);
                 error.help("write `vpc = \"vpc-…\"`, or declare the transit gateway: [[transit_gateway]]");
                 None
-            }
-        }
-    }
-
-    pub(super) fn site_view(&mut self, resolver: &Marked<String>) -> ViewId {
-        if resolver.value() == "public" {
-            return self.names.public_view;
-        }
-        match self.ids.resolver_endpoints.get(resolver.value()).copied() {
-            Some(Resolver::Inbound(index)) => self.names.inbound_endpoints[index].view,
-            Some(Resolver::Outbound(_)) => {
-                let message = format!(
-                    "the resolver of a site must be an inbound endpoint, but `{resolver}` is outbound"
-                );
-                self.report.error(Code::UnknownReference, resolver.mark(), message);
-                self.names.public_view
-            }
-            None if self.is_of_other_kind(
-                resolver.value(),
-                resolver.mark(),
-                &["rslvr-in-"],
-                "an inbound endpoint or `public`",
-            ) =>
-            {
-                self.names.public_view
-            }
-            None => {
-                self.unknown("inbound endpoint", resolver.value(), resolver.mark(), |this| {
-                    keys(&this.ids.resolver_endpoints)
-                });
-                self.names.public_view
             }
         }
     }
@@ -107,7 +65,7 @@ impl Compiler<'_> {
             if let Some(vpc) = vpcs.overlapping(&net).map(|(_, vpc)| *vpc).min() {
                 let message =
                     format!("{net} of site `{}` overlaps VPC `{}`", site.id, self.network.vpcs[vpc].id);
-                self.report.warning(Code::OverlappingCidr, cidr.mark(), message);
+                self.cx.report.warning(Code::OverlappingCidr, cidr.mark(), message);
             }
         }
     }
@@ -127,25 +85,5 @@ impl Compiler<'_> {
             links.push(Link { target, class, to, gateway });
         }
         links
-    }
-
-    /// The simulated zones of a site.
-    fn simulated_zones(&mut self, written: &config::Site) -> SuffixMap<Zone> {
-        let mut zones = SuffixMap::new();
-        for zone_entry in &written.zone {
-            let mut zone = records::zone_with_soa(zone_entry.name.value().clone(), &SITE_SOA);
-            let mut routed = RoutedSetBuilder::default();
-            self.records(&mut zone, &zone_entry.records, RecordEntry::Master, &mut routed);
-            if let Some(file) = &zone_entry.file {
-                let read = self.one_zone_file(file, zone.apex());
-                self.zone_file(&mut zone, file, read, &mut routed);
-            }
-            self.reject_routed(&routed);
-            if zones.insert(zone_entry.name.value().clone(), zone).is_some() {
-                let message = format!("duplicate zone `{}` in site `{}`", zone_entry.name, written.id);
-                self.report.error(Code::DuplicateId, zone_entry.name.mark(), message);
-            }
-        }
-        zones
     }
 }

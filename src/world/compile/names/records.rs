@@ -119,11 +119,11 @@ impl RecordPosition {
     }
 }
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// Reports an invalid record set.
     pub(super) fn wrong_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
         let code = if place.within.is_some() { Code::ZoneFile } else { Code::InvalidRecord };
-        self.report.error(code, place.mark, place.with_position(message))
+        self.cx.report.error(code, place.mark, place.with_position(message))
     }
 
     /// Reports a record set that is probably unintended.
@@ -132,7 +132,7 @@ impl Compiler<'_> {
         place: &RecordPosition,
         message: impl Display,
     ) -> &mut Diagnostic {
-        self.report.warning(Code::Surprising, place.mark, place.with_position(message))
+        self.cx.report.warning(Code::Surprising, place.mark, place.with_position(message))
     }
 
     /// Adds record sets; those with a routing policy after all are known.
@@ -305,18 +305,18 @@ impl Compiler<'_> {
         file: ZoneFile,
         routed: &mut RoutedSetBuilder,
     ) {
-        self.named_files.insert(file.path.clone().into_os_string(), file.hash);
+        self.cx.named_files.insert(file.path.clone().into_os_string(), file.hash);
         let path = file.path.display();
         match file.contents {
-            Err(ZoneFileProblem::Unreadable(error)) => self.unreadable(named, &file.path, &error),
+            Err(ZoneFileProblem::Unreadable(error)) => self.cx.unreadable(named, &file.path, &error),
             Err(ZoneFileProblem::Errors(errors)) => {
                 for error in errors {
                     let message = format!("{path}:{}:{}: {}", error.line, error.column, error.message);
-                    self.report.error(Code::ZoneFile, named.mark(), message);
+                    self.cx.report.error(Code::ZoneFile, named.mark(), message);
                 }
             }
             Ok(Contents::Records(records)) => add_records(zone, records, |line, refused| {
-                self.report.error(Code::ZoneFile, named.mark(), format!("{path}:{line}: {refused}"));
+                self.cx.report.error(Code::ZoneFile, named.mark(), format!("{path}:{line}: {refused}"));
             }),
             Ok(Contents::RecordSets(sets)) => {
                 let path = Arc::from(file.path.as_path());

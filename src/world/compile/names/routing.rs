@@ -78,11 +78,11 @@ impl RoutedSetBuilder {
     }
 }
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// The states of health checks.
     pub(super) fn health_checks(&mut self) {
-        for check in &self.config.health_check {
-            if self.declare(&check.id) && !check.healthy {
+        for check in &self.cx.config.health_check {
+            if self.cx.declare(&check.id) && !check.healthy {
                 self.unhealthy.insert(check.id.value());
             }
         }
@@ -91,7 +91,7 @@ impl Compiler<'_> {
     /// Whether a health check is unhealthy. One that is not configured is healthy; if others are configured,
     /// it may be a typing error.
     pub(super) fn is_unhealthy(&mut self, id: &Marked<String>, written: RecordEntry<'_>) -> bool {
-        let declared = &self.config.health_check;
+        let declared = &self.cx.config.health_check;
         let is_known = declared.iter().any(|check| check.id.value() == id.value());
         if !is_known && !declared.is_empty() {
             let message = format!("unknown health check `{id}`: its record sets are treated as healthy");
@@ -114,7 +114,7 @@ impl Compiler<'_> {
         match (&policies[..], &more.set_identifier) {
             ([], None) => return Ok(None),
             // The key of its policy may have been pruned as unreadable, which has been reported.
-            ([], Some(_)) if self.is_pruned => return Err(()),
+            ([], Some(_)) if self.cx.is_pruned => return Err(()),
             ([], Some(identifier)) => {
                 let message =
                     format!("record `{name}` has the set identifier `{identifier}` but no routing policy");
@@ -225,7 +225,7 @@ impl Compiler<'_> {
         let bias = bias.ok_or_else(|| format!("invalid bias {}: expected -99 to 99", near.bias))?;
         match (aws_region, coordinates) {
             (Some(region), None) => {
-                let coordinates = self.facts.regions.get(region.value()).map(|place| place.coordinates);
+                let coordinates = self.cx.facts.regions.get(region.value()).map(|place| place.coordinates);
                 Ok(Proximity { coordinates, written: region.value().as_str().into(), bias })
             }
             (None, Some(degrees)) => {
@@ -243,7 +243,7 @@ impl Compiler<'_> {
 
     /// Warns of a region without a known location.
     fn check_region_location(&mut self, region: &Region, place: &RecordPosition) {
-        if self.facts.regions.get(region).is_none() {
+        if self.cx.facts.regions.get(region).is_none() {
             let message = format!("the location of region `{region}` is unknown");
             let help = "clients of that region use this record set; for others it is never the nearest";
             self.surprising_record(place, message).help(help);
@@ -253,12 +253,12 @@ impl Compiler<'_> {
     /// Warns of a VPC in a region without a known location, for a zone whose policies depend on it.
     pub(super) fn check_vpc_location(&mut self, vpc: Index<Vpc>, mark: Mark) {
         let region = &self.network.vpcs[vpc].region;
-        if self.facts.regions.get(region).is_none() {
+        if self.cx.facts.regions.get(region).is_none() {
             let message = format!(
                 "the location of region `{region}` of VPC `{}` is unknown",
                 self.network.vpcs[vpc].id
             );
-            self.report.warning(Code::Surprising, mark, message).help(
+            self.cx.report.warning(Code::Surprising, mark, message).help(
                 "geolocation routing uses the default record set there; latency and geoproximity routing use the first one in the \
                  order of set identifiers",
             );

@@ -25,12 +25,12 @@ impl GeneratedZones {
     }
 }
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// The domains of every VPC with DNS host names.
     pub(super) fn generated_names(&mut self) {
         let mut made = GeneratedZones::new();
         let loopback = loopback_domains();
-        let disabled: HashSet<&str> = (self.config.vpc.iter())
+        let disabled: HashSet<&str> = (self.cx.config.vpc.iter())
             .filter(|vpc| vpc.autodefined_reverse == AutodefinedReverse::Disabled)
             .map(|vpc| vpc.id.value().as_str())
             .collect();

@@ -9,10 +9,10 @@ use crate::aws::{RouteTarget, RouteTargetKind};
 use crate::config;
 use crate::config::{Destination, RouteOrigin, RouteState};
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// Configured prefix lists.
     pub(super) fn prefix_lists(&mut self) {
-        for list in &self.config.prefix_list {
+        for list in &self.cx.config.prefix_list {
             let key = (list.region.value().clone(), list.id.to_string());
             let entries = list.entries.iter().map(|cidr| cidr.value().0).collect();
             if let Some(name) = &list.name {
@@ -22,7 +22,7 @@ impl Compiler<'_> {
             }
             if self.prefix_lists.insert(key, entries).is_some() {
                 let message = format!("duplicate prefix list `{}` in {}", list.id, list.region);
-                self.report.error(Code::DuplicateId, list.id.mark(), message);
+                self.cx.report.error(Code::DuplicateId, list.id.mark(), message);
             }
         }
         self.security_group_rules();
@@ -33,7 +33,7 @@ impl Compiler<'_> {
         if let Some(entries) = self.prefix_lists.get(&(region.clone(), id.to_owned())) {
             return entries.clone();
         }
-        let known = self.facts.prefix_lists.by_id(region, id);
+        let known = self.cx.facts.prefix_lists.by_id(region, id);
         if let Some(entries) = known.and_then(|list| list.entries.as_ref()) {
             return entries.clone();
         }
@@ -41,7 +41,7 @@ impl Compiler<'_> {
             Some(list) => format!("the entries of prefix list `{id}` ({}) are unknown", list.name),
             None => format!("unknown prefix list `{id}` in {region}"),
         };
-        let error = self.report.error(Code::UnknownPrefixList, mark, message);
+        let error = self.cx.report.error(Code::UnknownPrefixList, mark, message);
         error.help(format!(
             "declare it: [[prefix_list]] id = \"{id}\", region = \"{region}\", entries = […], \
              printed by `aws ec2 get-managed-prefix-list-entries --prefix-list-id {id}`"
@@ -51,8 +51,8 @@ impl Compiler<'_> {
 
     /// Every route of every table.
     pub(super) fn routes(&mut self) {
-        for vpc in &self.config.vpc {
-            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+        for vpc in &self.cx.config.vpc {
+            let Some(index) = self.declarations.vpcs.get(&vpc.id.to_string()).copied() else { continue };
             for table in &vpc.route_table {
                 let Some((owner, made)) = self.ids.route_tables.get(&table.id.to_string()).copied() else {
                     continue;
@@ -91,7 +91,7 @@ impl Compiler<'_> {
             }
             Destination::SecurityGroup(_) => {
                 let message = "the destination of a route must be a CIDR prefix or a prefix list";
-                self.report.error(Code::InvalidValue, mark, message);
+                self.cx.report.error(Code::InvalidValue, mark, message);
                 return;
             }
         };
@@ -110,7 +110,7 @@ impl Compiler<'_> {
                 && table.exactly(&destination).iter().any(|have| duplicate(have, &destination))
             {
                 let message = format!("duplicate route to {destination}");
-                self.report.error(Code::DuplicateRoute, mark, message);
+                self.cx.report.error(Code::DuplicateRoute, mark, message);
                 continue;
             }
             let target = target.clone();
@@ -129,9 +129,9 @@ impl Compiler<'_> {
         let Some(named) = &route.target else {
             let is_gone = route.state != RouteState::Active;
             // The target may have been pruned as unreadable, which has been reported.
-            if !is_gone && !self.is_pruned {
+            if !is_gone && !self.cx.is_pruned {
                 let message = format!("the route to {} has no target", route.destination);
-                let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
+                let error = self.cx.report.error(Code::MissingKey, route.destination.mark(), message);
                 error.help(
                     "write `target = \"…\"`, or `state = \"blackhole\"` if its target no longer exists",
                 );
@@ -140,7 +140,7 @@ impl Compiler<'_> {
         };
         let (written, mark) = (named.value(), named.mark());
         // The target of a blackhole does not exist, so it cannot be configured.
-        if route.state == RouteState::Blackhole && !self.ids.declared.contains_key(&*written.id) {
+        if route.state == RouteState::Blackhole && !self.cx.declared.contains_key(&*written.id) {
             return Some(Target::Other(written.clone()));
         }
         match written.kind {
@@ -153,7 +153,7 @@ impl Compiler<'_> {
                     let help = format!(
                         "write `internet_gateway = \"{written}\"` for the VPC, or `state = \"blackhole\"` for the route"
                     );
-                    self.report.error(Code::UnknownReference, mark, message).help(help);
+                    self.cx.report.error(Code::UnknownReference, mark, message).help(help);
                 }
                 Some(Target::InternetGateway(written.id.clone()))
             }
@@ -162,8 +162,8 @@ impl Compiler<'_> {
                 match found {
                     Some((owner, nat)) if owner == index => Some(Target::NatGateway(nat)),
                     _ => {
-                        self.unknown("NAT gateway of this VPC", &written.id, mark, |this| {
-                            keys(&this.ids.nat_gateways)
+                        self.cx.unknown("NAT gateway of this VPC", &written.id, mark, || {
+                            keys(&self.ids.nat_gateways)
                         });
                         None
                     }
@@ -195,12 +195,12 @@ impl Compiler<'_> {
     /// ID.
     fn peering_target(&mut self, vpc: Index<Vpc>, named: &Marked<RouteTarget>) -> Option<Target> {
         let written = named.value();
-        let Some(index) = self.ids.peering_connections.get(&*written.id).copied() else {
+        let Some(index) = self.declarations.peering_connections.get(&*written.id).copied() else {
             return Some(Target::Other(written.clone()));
         };
         if self.network.peering_connections[index].beyond(vpc).is_none() {
             let message = format!("`{written}` is not a connection of VPC `{}`", self.network.vpcs[vpc].id);
-            self.report.error(Code::UnknownReference, named.mark(), message);
+            self.cx.report.error(Code::UnknownReference, named.mark(), message);
             return None;
         }
         Some(Target::Peering(index))
@@ -213,9 +213,11 @@ impl Compiler<'_> {
         named: &Marked<RouteTarget>,
     ) -> Option<Target> {
         let (written, mark) = (named.value(), named.mark());
-        let found = self.ids.endpoints.get(&*written.id).copied().filter(|(owner, _)| *owner == vpc);
-        let Some((_, endpoint)) = found else {
-            self.unknown("endpoint of this VPC", &written.id, mark, |this| keys(&this.ids.endpoints));
+        let found = self.declarations.endpoint_ids.get(&*written.id).copied();
+        let found = found.filter(|endpoint| self.network.endpoints[*endpoint].vpc == vpc);
+        let Some(endpoint) = found else {
+            self.cx
+                .unknown("endpoint of this VPC", &written.id, mark, || keys(&self.declarations.endpoint_ids));
             return None;
         };
         match self.network.endpoints[endpoint].kind {
@@ -224,7 +226,7 @@ impl Compiler<'_> {
                     let message = format!(
                         "the destination of a route to gateway endpoint `{written}` must be a prefix list"
                     );
-                    let error = self.report.error(Code::InvalidValue, route.destination.mark(), message);
+                    let error = self.cx.report.error(Code::InvalidValue, route.destination.mark(), message);
                     error.help("write `destination = \"pl-…\"`, as in the routes that AWS creates");
                 }
                 Some(Target::GatewayEndpoint(endpoint))
@@ -232,7 +234,7 @@ impl Compiler<'_> {
             EndpointKind::GatewayLoadBalancer => Some(Target::LoadBalancerEndpoint(endpoint)),
             kind => {
                 let message = format!("`{written}` is {}, which cannot be a route target", kind.describe());
-                let error = self.report.error(Code::InvalidValue, mark, message);
+                let error = self.cx.report.error(Code::InvalidValue, mark, message);
                 error.help("its network interfaces are within the VPC, and the `local` route reaches them");
                 None
             }
@@ -255,7 +257,7 @@ impl Compiler<'_> {
             _ => return,
         };
         let message = format!("invalid route to {destination}: {wrong}");
-        self.report.error(Code::InvalidValue, mark, message);
+        self.cx.report.error(Code::InvalidValue, mark, message);
     }
 
     /// Whether AWS allows such a route. Returns false for a route that is allowed but never applies.
@@ -269,7 +271,7 @@ impl Compiler<'_> {
     ) -> bool {
         if RESERVED.iter().any(|net| net.contains(destination)) {
             let message = format!("invalid route: {destination} is in a reserved range");
-            let error = self.report.error(Code::InvalidValue, mark, message);
+            let error = self.cx.report.error(Code::InvalidValue, mark, message);
             error.help("169.254.168.0/22 and fd00:ec2::/32 are reserved for AWS services");
             return false;
         }
@@ -277,7 +279,7 @@ impl Compiler<'_> {
         if own && *rank == Rank::Static && *target != Target::Local && !is_middlebox(target) {
             let message =
                 format!("invalid route: {destination} is the CIDR block of the VPC, whose target is `local`");
-            let error = self.report.error(Code::InvalidValue, mark, message);
+            let error = self.cx.report.error(Code::InvalidValue, mark, message);
             error.help(
                 "only a NAT gateway, a network interface or a Gateway Load Balancer endpoint can replace the target \
                  `local`",
@@ -300,7 +302,7 @@ impl Compiler<'_> {
                 if !fits {
                     let message =
                         format!("invalid route: {destination} is within the CIDR blocks of the VPC");
-                    let error = self.report.error(Code::InvalidValue, mark, message);
+                    let error = self.cx.report.error(Code::InvalidValue, mark, message);
                     error.help(
                         "the destination of such a route must be the prefix of a subnet, and the target a NAT gateway, a network \
                          interface or a Gateway Load Balancer endpoint",

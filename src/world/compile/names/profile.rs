@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 
-use super::names::rule_claim;
+use super::rules::rule_claim;
 use super::*;
 use crate::config::ProfileSetting;
 
@@ -27,12 +27,12 @@ struct ProfileContents {
     taken: HashMap<(Name, u8), Claim>,
 }
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// Every Profile, with its claims in each of its VPCs.
     pub(super) fn profiles(&mut self) {
         let mut taken: HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>> = HashMap::new();
-        for written in &self.config.profile {
-            if !self.declare(&written.id) {
+        for written in &self.cx.config.profile {
+            if !self.cx.declare(&written.id) {
                 continue;
             }
             let profile = self.names.profiles.add(Profile { id: written.id.value().to_shared() });
@@ -79,7 +79,7 @@ impl Compiler<'_> {
                 "VPC `{}` does not use {unseen} hosted {zones} of this Profile",
                 self.network.vpcs[vpc].id
             );
-            let warning = self.report.warning(Code::Surprising, mark, message);
+            let warning = self.cx.report.warning(Code::Surprising, mark, message);
             warning.help("private hosted zones require both `enable_dns_support` and `enable_dns_hostnames`");
         }
     }
@@ -88,7 +88,7 @@ impl Compiler<'_> {
     fn is_first(&mut self, id: &Marked<impl Display>, contents: &mut ProfileContents) -> bool {
         let is_first = contents.ids.insert(id.to_string());
         if !is_first {
-            self.report.error(
+            self.cx.report.error(
                 Code::DuplicateId,
                 id.mark(),
                 format!("duplicate resource `{id}` in this Profile"),
@@ -121,7 +121,7 @@ impl Compiler<'_> {
             zone => self.conflicting_zone(zone),
         };
         let message = format!("this Profile already has {} for {name}", taken.unwrap_or_default());
-        let error = self.report.error(Code::ConflictingDomain, id.mark(), message);
+        let error = self.cx.report.error(Code::ConflictingDomain, id.mark(), message);
         error.help("remove one of them: AWS does not define which of the two applies");
         false
     }
@@ -134,8 +134,8 @@ impl Compiler<'_> {
                 continue;
             }
             let text = id.to_string();
-            let Some(rule) = self.ids.rules.get(&text).copied() else {
-                self.unknown("resolver rule", &text, id.mark(), |this| keys(&this.ids.rules));
+            let Some(rule) = self.rule_ids.get(&text).copied() else {
+                self.cx.unknown("resolver rule", &text, id.mark(), || keys(&self.rule_ids));
                 continue;
             };
             match rule_claim(self.names.rules[rule].kind, rule) {
@@ -146,7 +146,7 @@ impl Compiler<'_> {
                     let message = format!(
                         "`{id}` is a DELEGATE rule: a Profile can contain only FORWARD and SYSTEM rules"
                     );
-                    let error = self.report.error(Code::InvalidValue, id.mark(), message);
+                    let error = self.cx.report.error(Code::InvalidValue, id.mark(), message);
                     error.help("associate it with each VPC directly: `vpcs = [\"vpc-…\"]`");
                 }
             }
@@ -156,12 +156,12 @@ impl Compiler<'_> {
                 continue;
             }
             let text = id.to_string();
-            match self.ids.hosted_zones.get(&text).copied() {
+            match self.hosted_zone_ids.get(&text).copied() {
                 Some(zone) => {
                     let apex = self.names.hosted_zones[zone].zone.apex().clone();
                     self.add_to_profile(id, apex, Claim::HostedZone(zone), &mut contents);
                 }
-                None => self.unknown("hosted zone", &text, id.mark(), |this| keys(&this.ids.hosted_zones)),
+                None => self.cx.unknown("hosted zone", &text, id.mark(), || keys(&self.hosted_zone_ids)),
             }
         }
         for id in &written.vpc_endpoints {
@@ -169,9 +169,11 @@ impl Compiler<'_> {
                 continue;
             }
             let text = id.to_string();
-            match self.ids.endpoints.get(&text).copied() {
-                Some((_, endpoint)) => self.brought_by_endpoint(id, endpoint, &mut contents),
-                None => self.unknown("endpoint", &text, id.mark(), |this| keys(&this.ids.endpoints)),
+            match self.declarations.endpoint_ids.get(&text).copied() {
+                Some(endpoint) => self.brought_by_endpoint(id, endpoint, &mut contents),
+                None => {
+                    self.cx.unknown("endpoint", &text, id.mark(), || keys(&self.declarations.endpoint_ids))
+                }
             }
         }
         contents.brought
@@ -186,7 +188,7 @@ impl Compiler<'_> {
         if self.network.endpoints[endpoint].kind != EndpointKind::Interface {
             let message =
                 format!("`{id}` is not an interface endpoint: a Profile can contain no other endpoints");
-            self.report.error(Code::InvalidValue, id.mark(), message);
+            self.cx.report.error(Code::InvalidValue, id.mark(), message);
             return;
         }
         let zones = self.names.managed_zones.indexed().filter(|(_, zone)| zone.endpoint == endpoint);
@@ -194,7 +196,7 @@ impl Compiler<'_> {
             zones.map(|(index, zone)| (zone.zone.apex().clone(), Claim::Endpoint(index))).collect();
         if zones.is_empty() {
             let message = format!("endpoint `{id}` has no private DNS, so it has no effect in this Profile");
-            let warning = self.report.warning(Code::Surprising, id.mark(), message);
+            let warning = self.cx.report.warning(Code::Surprising, id.mark(), message);
             warning.help("set `private_dns_enabled = true` for the endpoint");
         }
         for (apex, claim) in zones {
@@ -227,7 +229,7 @@ impl Compiler<'_> {
             own.push((priority, profile));
             return true;
         };
-        let error = self.report.error(code, vpc.mark(), message);
+        let error = self.cx.report.error(code, vpc.mark(), message);
         error.help("a VPC can have at most two Profiles, with different values of `priority`; the lower value takes precedence");
         false
     }
@@ -251,7 +253,7 @@ impl Compiler<'_> {
     /// The setting of each VPC's Profiles for its reverse zones: that of the first Profile that has one.
     fn reverse_settings(&mut self, taken: &HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>>) {
         let settings: HashMap<String, ProfileSetting> =
-            self.config.profile.iter().map(|it| (it.id.to_string(), it.autodefined_reverse)).collect();
+            self.cx.config.profile.iter().map(|it| (it.id.to_string(), it.autodefined_reverse)).collect();
         for (vpc, profiles) in taken {
             let mut profiles = profiles.clone();
             profiles.sort_unstable();

@@ -14,18 +14,18 @@ const WIDE_V6: u8 = 3;
 /// Maximum number of prefixes in a warning.
 const SHOWN: usize = 3;
 
-impl Compiler<'_> {
+impl SettingsCompiler<'_, '_> {
     /// Warns of listeners and of an admin address beyond loopback. Runs after subnets, sites and clients.
     pub(super) fn check_exposure(&mut self) {
         self.check_listeners_exposure();
-        let server = &self.config.server;
+        let server = &self.cx.config.server;
         let admin = server.admin.value().0;
         if is_beyond_loopback(admin.ip()) && server.admin_hosts.is_none() {
             let message = format!(
                 "the admin listener {admin} is not on a loopback address: every host that reaches it can read the network and \
                  reload the configuration"
             );
-            let warning = self.report.warning(Code::AdminBeyondLoopback, server.admin.mark(), message);
+            let warning = self.cx.report.warning(Code::AdminBeyondLoopback, server.admin.mark(), message);
             warning.help(
                 "write `admin = \"127.0.0.1:9530\"`; or restrict access with a firewall and list the host names that clients use in \
                  `admin_hosts`, which is `[]` if they use addresses",
@@ -35,11 +35,11 @@ impl Compiler<'_> {
 
     /// Warns once, of the first listener whose address is beyond loopback.
     fn check_listeners_exposure(&mut self) {
-        if is_configured(&self.config.server.allow) {
+        if is_configured(&self.cx.config.server.allow) {
             return;
         }
         // A listener without an address uses that of its resolver, for the clients of that VPC.
-        let written = self.config.listener.iter().filter_map(|listener| listener.address.as_ref());
+        let written = self.cx.config.listener.iter().filter_map(|listener| listener.address.as_ref());
         let mut addresses = written.map(|address| (address.value().0, address.mark()));
         let exposed = addresses.find(|(address, _)| is_beyond_loopback(address.ip()));
         let Some((address, mark)) = exposed else { return };
@@ -66,14 +66,14 @@ impl Compiler<'_> {
             ),
         };
         let message = format!("{address} is not a loopback address, and `server.allow` is not set: {who}");
-        self.report.warning(Code::BeyondLoopback, mark, message).help(help);
+        self.cx.report.warning(Code::BeyondLoopback, mark, message).help(help);
     }
 
     /// The prefixes of configured clients.
     fn declared_prefixes(&self) -> Vec<IpNet> {
         let subnets = self.network.subnets.iter().flat_map(|subnet| subnet.cidrs.iter().copied());
         let sites = self.network.sites.iter().flat_map(|site| site.cidrs.iter().copied());
-        let clients = self.config.client.iter().map(|client| client.source.value().0);
+        let clients = self.cx.config.client.iter().map(|client| client.source.value().0);
         clients.chain(subnets).chain(sites).collect()
     }
 }
@@ -116,7 +116,11 @@ mod tests {
     fn warnings(text: &str) -> Vec<(Code, String)> {
         let mut loaded =
             config::load_text(Path::new("test.toml"), text.to_owned(), &|path| std::fs::read_to_string(path));
-        assert!(compile(&mut loaded).is_some(), "{}", loaded.report.render(&loaded.sources));
+        assert!(
+            compile_with(&mut loaded, &|path| std::fs::read_to_string(path)).is_some(),
+            "{}",
+            loaded.report.render(&loaded.sources)
+        );
         let found = loaded.report.sorted().into_iter();
         let own = found.filter(|it| matches!(it.code, Code::BeyondLoopback | Code::AdminBeyondLoopback));
         own.map(|it| {
@@ -184,7 +188,7 @@ mod tests {
 
     #[test]
     fn shipped_configurations_have_no_warnings() {
-        for text in [config::BUILT_IN_LAB, include_str!("../../../deploy/container/plustwo.toml")] {
+        for text in [config::BUILT_IN_LAB, include_str!("../../../../deploy/container/plustwo.toml")] {
             assert_eq!(warnings(text).len(), 0);
         }
     }

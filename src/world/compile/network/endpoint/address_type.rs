@@ -11,7 +11,7 @@
 use super::*;
 
 /// The address families of private DNS names.
-pub(super) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
+pub(in crate::world::compile) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
         DnsRecordIpType::Ipv4 | DnsRecordIpType::ServiceDefined => AddressFamilies { v4: true, v6: false },
         DnsRecordIpType::Dualstack => AddressFamilies::BOTH,
@@ -20,7 +20,7 @@ pub(super) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
 }
 
 /// The address families of endpoint-specific names.
-pub(super) fn of_endpoint_names(records: DnsRecordIpType) -> AddressFamilies {
+pub(in crate::world::compile) fn of_endpoint_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
         DnsRecordIpType::Ipv4 => AddressFamilies { v4: true, v6: false },
         DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined => AddressFamilies::BOTH,
@@ -47,7 +47,7 @@ fn address_type_name(addresses: IpAddressType) -> &'static str {
     }
 }
 
-impl Compiler<'_> {
+impl NetworkCompiler<'_, '_> {
     /// The address families of an endpoint and the record type of its names, as configured or derived;
     /// reports contradictions.
     pub(super) fn address_types(
@@ -82,7 +82,7 @@ impl Compiler<'_> {
                 written.id,
                 address_type_name(addresses)
             );
-            let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, written.id.mark(), message);
             error.help(
                 "assign addresses of those families to its network interfaces, or set `ip_address_type`",
             );
@@ -125,7 +125,7 @@ impl Compiler<'_> {
                 address_type_name(configured),
                 self.network.subnets[other.subnet].id
             );
-            let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, written.id.mark(), message);
             error.help("a network interface has one address for each family: `address`, `ipv6_address`");
         }
         configured
@@ -135,7 +135,7 @@ impl Compiler<'_> {
     pub(super) fn families_of_keys(&mut self, interface: &config::EndpointInterface) {
         if interface.address.is_none() && interface.ipv6_address.is_none() {
             let message = format!("the network interface in `{}` has no address", interface.subnet);
-            let error = self.report.error(Code::MissingKey, interface.subnet.mark(), message);
+            let error = self.cx.report.error(Code::MissingKey, interface.subnet.mark(), message);
             error.help("write `address = \"10.0.100.10\"`, or `ipv6_address`, or both");
         }
         let keys = [(&interface.address, "address", false), (&interface.ipv6_address, "ipv6_address", true)];
@@ -145,7 +145,7 @@ impl Compiler<'_> {
             {
                 let family = if is_ipv6 { "IPv6" } else { "IPv4" };
                 let message = format!("`{key}` must be an {family} address, not {address}");
-                self.report.error(Code::InvalidValue, address.mark(), message);
+                self.cx.report.error(Code::InvalidValue, address.mark(), message);
             }
         }
     }

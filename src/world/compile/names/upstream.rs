@@ -11,7 +11,7 @@ use crate::config::{
     ServerScheme,
 };
 
-impl Compiler<'_> {
+impl NamesCompiler<'_, '_> {
     /// The name servers of a FORWARD rule. `None` if it has no valid targets, which is reported elsewhere.
     pub(super) fn rule_upstream(
         &mut self,
@@ -25,11 +25,11 @@ impl Compiler<'_> {
 
     /// The upstream for names without a private claim.
     pub(super) fn internet(&mut self) {
-        let internet = &self.config.internet;
+        let internet = &self.cx.config.internet;
         let sealed = internet.mode == InternetMode::Sealed;
         match internet.servers.first() {
             Some(server) if sealed => {
-                let error = self.report.error(
+                let error = self.cx.report.error(
                     Code::InvalidValue,
                     server.mark(),
                     "`servers` has no effect: the internet is sealed",
@@ -38,7 +38,7 @@ impl Compiler<'_> {
             }
             None if !sealed => {
                 let message = "`mode = \"forward\"` in [internet] requires `servers`";
-                let error = self.report.error(Code::MissingKey, Mark::default(), message);
+                let error = self.cx.report.error(Code::MissingKey, Mark::default(), message);
                 error.help("write `servers = [\"169.254.169.253\"]`");
             }
             _ => {}
@@ -65,7 +65,7 @@ impl Compiler<'_> {
                 |other: &Server| (other.address, &other.transport) == (server.address, &server.transport);
             if servers.iter().any(same) {
                 let message = format!("duplicate server {server}: the first one applies");
-                self.report.warning(Code::Surprising, entry.mark(), message).help("remove it");
+                self.cx.report.warning(Code::Surprising, entry.mark(), message).help("remove it");
                 continue;
             }
             servers.push(server);
@@ -88,7 +88,7 @@ impl Compiler<'_> {
         let target: ServerAddress = match address.value().parse() {
             Ok(target) => target,
             Err(ServerAddressError { message, help }) => {
-                self.report.error(Code::InvalidValue, address.mark(), message).help(help);
+                self.cx.report.error(Code::InvalidValue, address.mark(), message).help(help);
                 return None;
             }
         };
@@ -106,10 +106,10 @@ impl Compiler<'_> {
     fn no_address(&mut self, entry: &ServerEntry) {
         if let Some(kind) = entry.wrong_type {
             let message = format!("invalid name server: expected a string or a table, found {kind}");
-            let error = self.report.error(Code::InvalidValue, entry.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, entry.mark(), message);
             error.help("write `\"192.0.2.53\"` or `{ address = \"192.0.2.53\", edns = false }`");
-        } else if !self.pruned_keys.contains(&(entry.mark().range().start, "address".to_owned())) {
-            let error = self.report.error(Code::MissingKey, entry.mark(), "missing key `address`");
+        } else if !self.cx.pruned_keys.contains(&(entry.mark().range().start, "address".to_owned())) {
+            let error = self.cx.report.error(Code::MissingKey, entry.mark(), "missing key `address`");
             error.help("write `{ address = \"192.0.2.53\" }`");
         }
     }
@@ -125,13 +125,13 @@ impl Compiler<'_> {
                 Err(_) => {
                     let message =
                         format!("`{}`: this host has no network interface `{zone}`", written.value());
-                    let error = self.report.error(Code::InvalidValue, written.mark(), message);
+                    let error = self.cx.report.error(Code::InvalidValue, written.mark(), message);
                     error.help("list the interfaces of this host with `ip link`");
                     return None;
                 }
             },
         };
-        self.interfaces.push(index);
+        self.cx.interfaces.push(index);
         server.address = SocketAddrV6::new(*address.ip(), address.port(), 0, index).into();
         Some(())
     }
@@ -140,16 +140,18 @@ impl Compiler<'_> {
     /// error.
     fn check_loop(&mut self, server: &Server, mark: Mark) -> Option<()> {
         let address = server.address;
-        let own = self.config.listener.iter().find_map(|listener| {
-            self.listen_addresses(listener).into_iter().find(|listen| {
-                let same_host = listen.ip() == address.ip()
-                    || (listen.ip().is_unspecified() && address.ip().is_loopback());
-                same_host && listen.port() == address.port()
-            })
+        let own = self.cx.config.listener.iter().find_map(|listener| {
+            settings::listen_addresses(self.cx.config, self.network, self.declarations, listener)
+                .into_iter()
+                .find(|listen| {
+                    let same_host = listen.ip() == address.ip()
+                        || (listen.ip().is_unspecified() && address.ip().is_loopback());
+                    same_host && listen.port() == address.port()
+                })
         });
         let Some(listen) = own else { return Some(()) };
         let message = format!("{server} is the daemon's own listener {listen}");
-        let error = self.report.error(Code::ForwardLoop, mark, message);
+        let error = self.cx.report.error(Code::ForwardLoop, mark, message);
         error.help("forwarding to it would loop: use another server");
         None
     }
@@ -171,7 +173,7 @@ impl Compiler<'_> {
         if matches!(server.transport, ServerTransport::Udp | ServerTransport::Tcp) {
             let message =
                 format!("`{key}` requires a server with `tls://` or `https://`, but the server is {server}");
-            let error = self.report.error(Code::InvalidValue, first.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, first.mark(), message);
             error.help(format!(
                 "remove it, or write `address = \"tls://{}#dns.example\"`",
                 BracketedAddress(server.address.ip())
@@ -197,9 +199,9 @@ impl Compiler<'_> {
     /// Reports a key without the other one that it requires.
     fn lacks<T>(&mut self, entry: &ServerEntry, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
         // A key that was pruned as unreadable has been reported.
-        if !self.pruned_keys.contains(&(entry.mark().range().start, other.to_owned())) {
+        if !self.cx.pruned_keys.contains(&(entry.mark().range().start, other.to_owned())) {
             let message = format!("`{key}` requires `{other}`");
-            let error = self.report.error(Code::MissingKey, alone.mark(), message);
+            let error = self.cx.report.error(Code::MissingKey, alone.mark(), message);
             error.help(format!("write `{other} = \"{other}.pem\"`, a PEM file"));
         }
         None
@@ -207,7 +209,7 @@ impl Compiler<'_> {
 
     /// A PEM file. `None` after an error.
     fn pem(&mut self, named: &Marked<String>) -> Option<PemFile> {
-        let (path, text) = self.named_file(named)?;
+        let (path, text) = self.cx.named_file(named)?;
         Some(PemFile { path, text: text.into(), mark: named.mark() })
     }
 
@@ -218,7 +220,7 @@ impl Compiler<'_> {
         let pin = hash.and_then(|hash| SpkiPin::try_from(hash).ok());
         if pin.is_none() {
             let message = format!("invalid SPKI pin `{text}`");
-            let error = self.report.error(Code::InvalidValue, written.mark(), message);
+            let error = self.cx.report.error(Code::InvalidValue, written.mark(), message);
             error.help("write `sha256/` and 44 characters of Base64 (a SHA-256 hash)");
         }
         pin
