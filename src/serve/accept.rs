@@ -22,11 +22,11 @@ pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// Minimum interval between two warnings about `accept`.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Accepts connections until `stop` and runs the future that `serve` returns for each of them in a task; a
-/// connection that is not admitted gets none. After `stop`, no connection is accepted, open connections have
+/// Accepts connections until `stop` and runs the future that `serve` returns for each of them in a task. If
+/// `serve` returns `None`, the connection is closed. After `stop`, no connection is accepted, open ones have
 /// a grace period of one second to finish their queries in flight, and the remaining ones are aborted.
 ///
-/// A connection is notified to close by dropping the sender of its receiver.
+/// Connections are notified to close when the sender of their `watch` channel is dropped.
 pub(super) async fn accept_until<C>(
     listener: TcpListener,
     identity: &ListenerIdentity,
@@ -97,6 +97,6 @@ fn warn_rate_limited(warned: &mut Option<Instant>, identity: &ListenerIdentity, 
     tracing::warn!(
         listener = %identity.server.label,
         %error,
-        "Cannot accept TCP connections. If the limit of open files is reached, raise it (LimitNOFILE)."
+        "Cannot accept TCP connections. If the limit on open files is reached, raise it (LimitNOFILE)."
     );
 }

@@ -47,8 +47,8 @@ pub enum Refusal {
     /// The upstream has used up its share.
     #[error("too many queries are waiting for this upstream")]
     UpstreamShare,
-    /// The client has used up its share.
-    #[error("too many queries of this client are waiting for this upstream")]
+    /// The client has used up its share, counting its queries to all upstreams.
+    #[error("too many queries of this client are waiting for upstreams")]
     ClientShare,
 }
 

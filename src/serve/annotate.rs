@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::dns::{Ede, OptionCode, Query};
+use crate::dns::{Ede, Query};
 use crate::explain::{self, Explanation};
 use crate::resolve::{AddressPath, Class, EgressPath, Outcome, QueryContext};
 use crate::world::{EdeMode, Vantage, World};
@@ -22,16 +22,16 @@ pub const PATHS_OPTION: u16 = 65_001;
 /// Prefix of the option's data: a word that identifies this use of the code, and a version.
 pub const PATHS_MAGIC: &str = "plustwo/1 ";
 
-/// Maximum number of distinct paths that have an EDE each.
+/// Maximum number of distinct paths that are reported, each in an EDE of its own.
 const MAX_PATH_EDES: usize = 4;
 
 /// Initial capacity for a text, in octets.
 const TYPICAL_TEXT_OCTETS: usize = 192;
 
-/// Maximum number of addresses per path.
+/// Maximum number of addresses listed per path.
 const MAX_ADDRESSES: usize = 2;
 
-/// Whether a client's replies are annotated without a request for it.
+/// Whether a client's replies are annotated without a request.
 pub fn annotates_by_default(world: &World, peer: IpAddr) -> bool {
     world.settings.annotate.ede == EdeMode::Always && may_receive_annotations(world, peer)
 }
@@ -159,5 +159,5 @@ fn push_list<'v>(text: &mut String, key: &str, values: impl Iterator<Item = &'v 
     }
 }
 
-/// The code must be in the range for local/experimental use (65001 to 65534).
-const _: () = assert!(PATHS_OPTION != OptionCode::EDE && PATHS_OPTION >= 65_001);
+/// The code must be in the range for local and experimental use.
+const _: () = assert!(PATHS_OPTION >= 65_001 && PATHS_OPTION <= 65_534);

@@ -17,11 +17,11 @@ use nix::sys::socket::{
 /// How many times [`bind_both`] tries to find a port that is free for both UDP and TCP.
 const SAME_PORT_ATTEMPTS: usize = 16;
 
-/// Size of the receive buffer in octets. Linux's default holds three datagrams of maximum size and about
-/// twenty queries; further datagrams are dropped.
+/// Size of the receive buffer in octets. Linux's default holds three datagrams of maximum size plus about
+/// twenty queries; further datagrams would be dropped.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// Whether this host has an address, so that a socket can be bound to it.
+/// Whether an address is assigned to this host, so that a socket can be bound to it.
 pub fn is_local_address(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
@@ -68,7 +68,7 @@ pub fn bind_udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
 /// datagrams by their source (`SO_REUSEPORT`).
 ///
 /// The first socket was bound without that option, so the address is not in use by another process, and a
-/// process that does not have one of these sockets still cannot bind it.
+/// process of another user still cannot bind it (socket(7)).
 ///
 /// # Errors
 /// [`BindError`], which includes help.
@@ -124,7 +124,7 @@ fn bind_socket(address: SocketAddr, kind: SockType, shared: bool) -> io::Result<
     Ok(fd)
 }
 
-/// The transport of a socket, for messages.
+/// The transport of a socket, for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// UDP.
@@ -184,7 +184,7 @@ impl BindError {
                 (`journalctl -t audit`)."
                 .into(),
             io::ErrorKind::AddrNotAvailable => self.help_not_available(),
-            _ => format!("Check `{key}`: plustwo requested {} over {}.", self.address, self.protocol),
+            _ => format!("Check `{key}`: plustwo tried to bind {} over {}.", self.address, self.protocol),
         }
     }
 
@@ -202,7 +202,7 @@ impl BindError {
             // systemd-resolved listens on 127.0.0.53:53 on many hosts, which conflicts with a wildcard
             // address.
             help.push_str(
-                " A resolver of the host itself (systemd-resolved, dnsmasq) often uses port 53 on \
+                " A local resolver on the host (systemd-resolved, dnsmasq) often uses port 53 on \
                  one address; listening on a specific address instead avoids the conflict.",
             );
         }

@@ -9,7 +9,7 @@ use crate::resolve::{Outcome, Source};
 use crate::world::{Vantage, World};
 
 /// Answers a CHAOS query for `whoami.plustwo.`, `version.bind.`, `id.server.` or one of their synonyms.
-/// Returns `None` for any other name, whose answer is explained ([`explanation`]).
+/// Returns `None` for any other name, whose resolution is explained ([`explanation`]).
 ///
 /// A client that is not allowed to see annotations receives only information about the program.
 pub fn answer(
@@ -43,7 +43,7 @@ pub fn answer(
     Some(strings(question, &texts))
 }
 
-/// The questions that a CHAOS query for a name is about: the addresses of the name.
+/// The questions that a CHAOS query for a name inspects: its A and AAAA records.
 pub fn inspected_questions(question: &Question) -> [Question; 2] {
     let of_type = |qtype| Question { qname: question.qname.clone(), qtype, qclass: Class::IN };
     [of_type(RecordType::A), of_type(RecordType::AAAA)]
@@ -70,7 +70,7 @@ pub fn explanation(
                     "type={qtype} from={from} upstream={upstream} queried=no: retry in a second"
                 ));
             }
-            Inspection::Answered(outcome) if *qtype == RecordType::AAAA && is_plain_absence(outcome) => {}
+            Inspection::Answered(outcome) if *qtype == RecordType::AAAA && has_no_addresses(outcome) => {}
             Inspection::Answered(outcome) => {
                 texts.push(format!(
                     "type={qtype} rcode={} source={} from={from}",
@@ -92,8 +92,8 @@ pub fn explanation(
     Outcome::without_paths(strings(question, &texts), Source::Refused)
 }
 
-/// Whether a type merely has no records. Many names have no IPv6 address, which needs no line.
-fn is_plain_absence(outcome: &Outcome) -> bool {
+/// Whether an answer has no addresses and is not a failure. Many names have no IPv6 address: not reported.
+fn has_no_addresses(outcome: &Outcome) -> bool {
     outcome.paths.is_empty() && outcome.answer.rcode != Rcode::SERVFAIL
 }
 

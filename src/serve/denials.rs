@@ -10,14 +10,14 @@ use crate::dns::{Question, Rcode, RecordType};
 use crate::resolve::{Cacheability, MonotonicSeconds, Outcome};
 use crate::world::{NegativeSoa, ViewId, World};
 
-/// Maximum number of remembered names. A name that is evicted early is answered with its SOA record once
+/// Maximum number of remembered names. A name that is evicted early is answered with the SOA record once
 /// more.
 const CAPACITY: usize = 16_384;
 
 /// Names answered with NXDOMAIN, with the time until which this applies.
 #[derive(Debug)]
 pub struct Denials {
-    /// End of the TTL by a hash of world, view and name.
+    /// When the TTL of the SOA record ends, by a hash of generation, view and name.
     until: Cache<u64, MonotonicSeconds>,
     hasher: RandomState,
 }
@@ -28,8 +28,8 @@ impl Denials {
         Self { until: Cache::new(CAPACITY), hasher: RandomState::default() }
     }
 
-    /// The outcome without its SOA record, if the name was already answered with NXDOMAIN within that
-    /// record's TTL; `None` if nothing changes. Such a reply is not cached.
+    /// The outcome to use instead, which is not cacheable: without its SOA record if the name was already
+    /// answered with NXDOMAIN within that record's TTL, else with it. `None` if the setting does not apply.
     pub fn without_repeated_soa(
         &self,
         world: &World,

@@ -48,24 +48,24 @@ const MAX_PENDING_RESETS: usize = 20;
 /// the connection. Equal to hyper's default.
 const MAX_ERROR_RESETS: usize = 1024;
 
-/// Octets of a request's content that a client may send in advance: a message of maximum size and one octet
-/// more, which causes it to be rejected.
+/// Flow-control window of a stream, in octets: a message of maximum size and one octet more, so that a longer
+/// message is detected and rejected.
 const STREAM_WINDOW: u32 = MAX_MESSAGE as u32 + 1;
 
-/// Octets of content that a client may send in advance on all its streams together.
+/// Flow-control window of a connection, for all its streams together, in octets.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
 /// A listener for DNS over HTTPS (RFC 8484), HTTP/2 only.
 ///
-/// Its connections count together with those of the TCP listeners, under the same limits: `queries_in_flight`
-/// limits the streams of a connection, `idle_timeout` its handshake, its idle time and the body of each
+/// Its connections count towards the same limits as those of the TCP listeners. `queries_in_flight` limits
+/// the streams of a connection, `idle_timeout` its handshake, its idle time and the body of each
 /// request.
 pub struct DohListener {
     listener: TcpListener,
     context: DohContext,
 }
 
-/// What all connections of the listener share.
+/// State shared by all connections of the listener.
 struct DohContext {
     tls: TlsAcceptor,
     limits: TcpLimits,
@@ -186,7 +186,7 @@ impl Connection {
     }
 }
 
-/// Waits until no request has been in flight or arrived for the idle timeout.
+/// Waits until no request has arrived or been in flight for the duration of the idle timeout.
 async fn idle(in_flight: &mut watch::Receiver<usize>, limits: &TcpLimits) {
     // A dropped sender means that the connection has ended, which the caller detects itself.
     while in_flight.wait_for(|count| *count == 0).await.is_ok() {
@@ -197,7 +197,7 @@ async fn idle(in_flight: &mut watch::Receiver<usize>, limits: &TcpLimits) {
     std::future::pending().await
 }
 
-/// The gauge must fall however a connection ends.
+/// The gauge must be decremented however a connection ends.
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.engine.observer().listeners().tcp_connections.dec();

@@ -1,4 +1,4 @@
-//! DNS over TLS (RFC 7858): the connection of plain TCP over a TLS stream.
+//! DNS over TLS (RFC 7858): the connection code of plain TCP, over a TLS stream.
 //!
 //! ```text
 //!  accept ─▶ slots: within limits? ─ no ─▶ close immediately, counted
@@ -7,8 +7,8 @@
 //!                          └▶ a worker's thread: tcp/connection.rs over the TLS stream
 //! ```
 //!
-//! Handshakes run on the accepting runtime, not on a worker's thread: a signature takes as long as many
-//! cached answers, and the worker's datagrams would have to wait for it.
+//! Handshakes run on the accepting runtime, not on a worker's thread: a signature takes as long as
+//! answering many queries from the cache, and the worker's datagrams would have to wait for it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ const ALPN: &[u8] = b"dot";
 
 /// A listener for DNS over TLS (RFC 7858).
 ///
-/// Its connections count together with those of TCP, under the same limits. The idle timeout also limits the
+/// Its connections count towards the same limits as TCP connections. The idle timeout also limits the
 /// handshake.
 pub struct DotListener {
     listener: TcpListener,
@@ -108,9 +108,9 @@ async fn serve(
 }
 
 impl Transmission for TlsStream<Socket> {
-    fn discard_unread(&self) {
+    fn discard_unsent(&self) {
         if let Socket::Registered(stream) = self.get_ref().0 {
-            stream.discard_unread();
+            stream.discard_unsent();
         }
     }
 }

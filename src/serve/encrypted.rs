@@ -1,4 +1,4 @@
-//! What encrypted transports share: padding, and handling of a message for listeners that await the reply
+//! Common to the encrypted transports: padding, and handling of a message for listeners that await the reply
 //! themselves.
 
 use super::{Engine, ListenerIdentity, MessageSource, Transport};

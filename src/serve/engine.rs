@@ -1,5 +1,4 @@
-//! Answers messages: from the packet cache, by a local decision, or after an upstream has been
-//! query.
+//! Answers messages: from the packet cache, by a local decision, or by querying an upstream.
 
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +10,7 @@ use super::admission::{Admission, Permit};
 use super::clients::{CachedClient, ClientContext};
 use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
-use super::inspect::{Explained, Rate};
+use super::inspect::{Explained, RateLimiter};
 use super::packet_cache::{CacheHit, CacheQuestion, Lookup};
 use super::reply::{QueryState, chaos_reply, reject, reply_limit};
 use super::upstream::UpstreamOptions;
@@ -52,7 +51,7 @@ pub struct Engine {
     /// Limits the queries that wait for an upstream.
     admission: Arc<Admission>,
     /// Limits the upstream queries that CHAOS queries and `/v1/explain` may cause.
-    pub(super) explanation_rate: Rate,
+    pub(super) explanation_rate: RateLimiter,
     /// Start of the engine's monotonic time.
     started: Instant,
     /// Limit for the octets of all packet caches together.
@@ -207,7 +206,7 @@ impl Engine {
         let admission = Arc::new(Admission::new(max_waiting));
         let shared_worker = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_DIVISOR));
         let denials = Denials::new();
-        let inspections = Rate::default();
+        let inspections = RateLimiter::default();
         Self {
             live,
             observer,

@@ -24,7 +24,7 @@ const STALE_AFTER: Duration = Duration::from_millis(1800);
 /// The size of the cache is reported after this many answers, and once per second.
 const REPORT_EVERY: u64 = 64;
 
-/// Forwards questions to upstreams and caches their answers. It outlives generations: an upstream is
+/// Forwards questions to upstreams and caches their answers. It outlives reloads: an upstream is
 /// identified by its servers.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -61,8 +61,8 @@ impl ForwardOptions {
     }
 }
 
-/// The source addresses that this host does not have, one sentence each: the queries of a rule are sent from
-/// the addresses of its outbound endpoint. Rules whose targets are simulated by a site are not queried.
+/// Source addresses that this host does not have, one sentence per upstream: queries of a rule are sent from
+/// the addresses of its outbound endpoint. Upstreams simulated by a site are skipped: they are not queried.
 pub fn missing_sources(world: &World) -> Vec<String> {
     let is_simulated = |upstream: &Upstream| {
         upstream
@@ -105,7 +105,7 @@ impl Forwarder {
         }
     }
 
-    /// A fresh cached answer and how long it may be cached further. `expired_hits` is how many times the
+    /// A fresh cached answer and until when it may be cached. `expired_hits` is how many times the
     /// packet cache served the reply that has just expired. If the answer is used frequently and expires
     /// soon, it is prefetched in a separate task.
     pub fn cached(
@@ -157,8 +157,8 @@ impl Forwarder {
     /// Queries an upstream, until `deadline` if there is one. If it does not answer, a stale answer is served
     /// and marked as such, or else SERVFAIL with the reason. The result is never an empty NOERROR.
     ///
-    /// A client for which a stale answer is available waits only briefly, and not at all if every server is
-    /// known to be dead: the query continues without it, so that the next client gets a fresh answer (RFC
+    /// A client for which a stale answer is available waits only briefly, or not at all if every server is
+    /// backing off: the query continues in the background, so that the next client gets a fresh answer (RFC
     /// 8767 section 5).
     pub async fn query(
         self: &Arc<Self>,
@@ -203,7 +203,7 @@ impl Forwarder {
         now: MonotonicSeconds,
     ) -> Result<Answer, Unanswered> {
         let (this, number, sent) = (self.clone(), self.number(upstream), self.cache.query_sent(now));
-        // Queries that wait for the same question in flight do not store it: the answer is as old as the
+        // Queries that wait for the same question in flight do not store the answer: it is as old as the
         // query that was sent.
         let store = move |question: &Question, answer: &Answer| {
             this.cache.insert(number, question, answer, sent);
@@ -246,20 +246,20 @@ impl Forwarder {
         }
     }
 
-    /// Whether the source of a datagram is a socket of this forwarder, so that its own question has returned
-    /// through another server.
+    /// Whether the source of a datagram is a socket of this forwarder, which means that its own query was
+    /// forwarded back to it.
     pub fn is_own_socket(&self, peer: SocketAddr) -> bool {
         self.upstreams.is_own_socket(peer)
     }
 
-    /// Closes connections to servers that the new world does not contain. Their answers expire by themselves.
+    /// Closes connections to servers that the new world does not contain. Their cached answers expire.
     pub fn world_replaced(&self, world: &World) {
         let used: Vec<&UpstreamIdentity> =
             world.names.upstreams.iter().map(|upstream| &upstream.identity).collect();
         self.upstreams.retain(&used);
     }
 
-    /// The upstreams of a world that have no usable server: all of them are backing off.
+    /// The upstreams of a world that have no usable server: all their servers are backing off.
     pub fn dead_upstreams<'w>(&self, world: &'w World) -> Vec<&'w Upstream> {
         world.names.upstreams.iter().filter(|upstream| self.upstreams.is_backing_off(upstream)).collect()
     }

@@ -1,6 +1,6 @@
 //! Inspection of answers, for CHAOS TXT and `/v1/explain`: the answer that a client would receive.
 //!
-//! It has the same source as a client's answer: the decision, the message cache, or the upstream, which is
+//! The answer has the same source as for a client: the decision, the message cache, or the upstream, which is
 //! queried as for a client, under the same limits and at a limited rate. If the rate is exceeded, the
 //! inspection reports that, without an rcode or a path.
 
@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_millis(4500);
 
 /// Rate limit for the upstream queries of inspections: a token bucket that holds one second's worth.
 #[derive(Debug)]
-pub(super) struct Rate(Mutex<Bucket>);
+pub(super) struct RateLimiter(Mutex<Bucket>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -29,13 +29,13 @@ struct Bucket {
     filled: Instant,
 }
 
-impl Default for Rate {
+impl Default for RateLimiter {
     fn default() -> Self {
         Self(Mutex::new(Bucket { tokens: f64::from(QUERIES_PER_SECOND), filled: Instant::now() }))
     }
 }
 
-impl Rate {
+impl RateLimiter {
     /// Takes one token, if available.
     fn try_take(&self, now: Instant) -> bool {
         let mut bucket = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_limited_and_recovers() {
-        let rate = Rate::default();
+        let rate = RateLimiter::default();
         let now = Instant::now();
         let taken = (0..1000).filter(|_| rate.try_take(now)).count();
         assert_eq!(taken, QUERIES_PER_SECOND as usize);

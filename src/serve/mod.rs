@@ -10,8 +10,8 @@
 //!                           └──► observe (one event), packet_cache (for the next query)
 //! ```
 //!
-//! Listeners handle sockets but no DNS; the engine handles DNS but no sockets. Both run on a [`Worker`]: a
-//! thread with its own sockets, packet cache and counters.
+//! Listeners handle sockets, not DNS; the engine handles DNS, not sockets. UDP, TCP and DoT run on the
+//! threads of the workers, each with its own [`Worker`] state; DoH uses the shared worker.
 
 mod accept;
 mod admission;

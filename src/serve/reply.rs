@@ -225,7 +225,7 @@ pub(super) fn reject(
     }
 }
 
-/// Encodes the reply to a CHAOS query. Its strings are the lines of a text: they are not rotated and have no
+/// Encodes the reply to a CHAOS query. Its records are the lines of a text: they are not rotated and have no
 /// annotations.
 pub(super) fn chaos_reply(
     world: &World,

@@ -94,7 +94,7 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Always specified explicitly: if another crate adds a second provider, rustls has no default at run time.
+/// The cryptography provider. Always set: if another crate adds a second one, rustls has no default.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

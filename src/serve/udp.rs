@@ -8,7 +8,7 @@
 //!
 //! A reply is sent from the address that was queried. A socket bound to one address always does that. For a
 //! socket bound to a wildcard, the system would select the source by its routes, which is wrong as soon as a
-//! host has two addresses, and every VPC resolver has 169.254.169.253 in addition to base + 2: stub resolvers
+//! host has two addresses, as every VPC resolver does (base + 2 and 169.254.169.253): stub resolvers
 //! drop replies from an address that they did not query (RFC 5452 section 9.1). Therefore each datagram is
 //! received with its destination address (`IP_PKTINFO`, RFC 3542 section 6), which is used as the source of
 //! the reply.
@@ -214,7 +214,7 @@ impl ServeLoop {
         worker.recorder.finish_batch(moment.started);
         drop(worker);
         send(&mut self.outbox, &self.socket, &self.engine);
-        // Remaining datagrams make the socket readable again.
+        // Datagrams that arrive later make the socket readable again.
         if received < BATCH { BatchEnd::Drained } else { BatchEnd::Full }
     }
 
@@ -270,7 +270,7 @@ fn query_origin(datagram: &Received<'_>, bound: SocketAddr) -> Option<QueryOrigi
     (peer.port() != bound.port() || !own_address).then_some(QueryOrigin { peer, local, source })
 }
 
-/// A full send buffer, a reply that is too long, an unreachable peer: the client retries.
+/// Sends the replies and counts those that could not be sent; their clients retry.
 fn send(outbox: &mut Outbox, socket: &UdpSocket, engine: &Engine) {
     if outbox.is_empty() {
         return;

@@ -20,13 +20,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Engine, LocalWorker};
 use crate::observe::FLUSH_INTERVAL;
 
-/// Tasks that may wait to be started by a worker.
+/// Maximum number of tasks that wait to be started by a worker.
 const TASK_QUEUE: usize = 1024;
 
 /// A task as a closure that is called on the worker's thread.
 type Task = Box<dyn FnOnce(LocalWorker) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// Queue of a worker's thread: a task and the channel that signals its end.
+/// Sender of a worker's task queue: each task with the channel that signals its end.
 type TaskQueue = mpsc::Sender<(Task, oneshot::Sender<()>)>;
 
 /// Threads that answer queries. Clones share them; dropping the last clone ends the threads and their tasks.
@@ -66,7 +66,7 @@ impl Workers {
         }
     }
 
-    /// Waits until every worker's thread has processed a task.
+    /// Waits until every worker's thread has processed an empty task.
     pub async fn ping_all(&self) {
         for number in 0..self.count() {
             self.run(number, |_| async {}).await;

@@ -342,7 +342,7 @@ async fn a_self_signed_certificate_is_trusted_if_ca_contains_it() {
             EncryptedServer::start(protocol, Identity::self_signed(&[NAME], as_authority).server_config())
                 .await;
         let other = ca(&Identity::self_signed(&[NAME], as_authority));
-        assert!(server.error(other).await.starts_with("presented the certificate of an authority (CA:TRUE)"));
+        assert!(server.error(other).await.starts_with("presented a CA certificate (CA:TRUE)"));
         // Its name and its validity period are verified nevertheless.
         let other_name = Identity::self_signed(&["other.example"], as_authority);
         let server = EncryptedServer::start(protocol, other_name.server_config()).await;
@@ -419,7 +419,7 @@ async fn certificate_errors_are_described() {
             |_| {},
             "has a certificate for a, b, c, d and 2 more names, not for",
         ),
-        (&[], |_| {}, "has a certificate without a name, not one for dns.example"),
+        (&[], |_| {}, "has a certificate without a name; expected one for dns.example"),
         (
             &[NAME],
             |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],

@@ -1,6 +1,6 @@
 //! Many datagrams per system call: recvmmsg(2) and sendmmsg(2).
 //!
-//! The only file with unsafe code: no safe wrapper of these calls supports a source address per message and
+//! This file has unsafe code: no safe wrapper of these calls supports a source address per message and
 //! reuses its arrays between calls. The kernel gets pointers into vectors owned by the same struct: those for
 //! receiving are never resized, those for sending are written before each call.
 #![allow(unsafe_code)]
@@ -25,7 +25,7 @@ use super::{LocalAddress, QueuedMessage, ReceiveBuffers, Received, SendFailures,
 pub(super) struct Receiver {
     buffers: ReceiveBuffers,
     headers: Vec<mmsghdr>,
-    /// One per header, like the next two: the targets of the pointers in the headers.
+    /// One element per header, as in `peers` and `controls`: the targets of the pointers in the headers.
     parts: Vec<iovec>,
     peers: Vec<Address>,
     controls: Vec<Control>,
@@ -77,7 +77,7 @@ impl Receiver {
         }
     }
 
-    /// Restores the buffer lengths in the first headers, which the kernel overwrote with the lengths it used.
+    /// Restores the buffer lengths in the first `count` headers, which the kernel has overwritten.
     fn reset(&mut self, count: usize) {
         let control = if self.with_local { size_of::<Control>() } else { 0 };
         for header in self.headers.iter_mut().take(count) {
@@ -119,7 +119,7 @@ impl Receiver {
 
     /// One of the received datagrams.
     pub fn get(&self, index: usize) -> Received<'_> {
-        assert!(index < self.received, "the index is within the last batch");
+        assert!(index < self.received, "the index is not within the last batch");
         let mmsghdr { msg_hdr: header, msg_len: length } = &self.headers[index];
         Received {
             message: self.buffers.get(index, *length as usize),
@@ -169,7 +169,7 @@ const SEGMENT: usize = 1232;
 /// Maximum number of segments per message (`UDP_MAX_SEGMENTS` of Linux before 6.9).
 const SEGMENTS: usize = 64;
 
-/// Maximum size of all segments together, in octets: until it is split, they are a single packet.
+/// Maximum size of all segments together, in octets: until they are split, they form a single packet.
 const SEGMENTED: usize = 60_000;
 
 /// Number of recent batches that are searched for one with the same destination. A message whose destination
@@ -180,8 +180,8 @@ const LOOKBACK: usize = 16;
 /// one.
 #[derive(Default)]
 pub(super) struct Sender {
-    /// Whether messages of the same length to the same destination are sent as segments of one
-    /// (`UDP_SEGMENT`, udp(7)), which traverse the kernel's network stack once for all of them.
+    /// Whether messages of the same length to the same destination are sent as segments of a single message
+    /// (`UDP_SEGMENT`, udp(7)), which traverses the kernel's network stack only once.
     segmentation: bool,
     gso_batches: Vec<GsoBatch>,
     /// Index of the GSO batch of each message.
@@ -204,7 +204,7 @@ struct GsoBatch {
     octets: usize,
     /// Whether a shorter message has completed the batch.
     ended: bool,
-    /// Index in `parts` for the next of its messages; after planning, the end of its parts.
+    /// Index in `parts` for the next of its messages; after `prepare`, the end of its parts.
     next: usize,
 }
 
@@ -237,7 +237,7 @@ impl Sender {
                 continue;
             }
             // sendmmsg(2) stops at the first message that fails and reports the error only if that is the
-            // first of the call. So the error concerns this batch, and the others have not been tried.
+            // first of the call. So the error concerns this batch, and the later ones have not been tried.
             let error = io::Error::last_os_error();
             let count = self.gso_batches[done].count;
             if count > 1 && is_segmentation_error(&error) {
@@ -283,7 +283,7 @@ impl Sender {
                     .iter()
                     .rev()
                     .take(LOOKBACK)
-                    .position(|batch| batch.same_destination(message)),
+                    .position(|batch| batch.has_same_addresses(message)),
                 false => None,
             };
             let last = last.map(|back| self.gso_batches.len() - 1 - back);
@@ -353,7 +353,7 @@ impl GsoBatch {
     }
 
     /// Whether a message has the same destination and source.
-    fn same_destination(&self, message: &QueuedMessage) -> bool {
+    fn has_same_addresses(&self, message: &QueuedMessage) -> bool {
         self.to == message.to && self.from == message.from
     }
 
@@ -431,7 +431,7 @@ impl Control {
     /// Adds a message after the first `before` octets and returns the total length.
     fn add<T>(&mut self, before: usize, level: c_int, kind: c_int, data: T) -> usize {
         let octets = size_of::<T>() as c_uint;
-        // SAFETY: these functions only compute.
+        // SAFETY: these functions only compute lengths.
         let (length, space) = unsafe { (CMSG_LEN(octets), CMSG_SPACE(octets) as usize) };
         let room = &mut self.0[before..before + space];
         // SAFETY: `room` is as long as a header and its data, and is aligned: `Self` is, and so is the end of

@@ -14,7 +14,7 @@
 //! to the same destination are a single packet until the device, or the receiving socket, splits them. On
 //! loopback, 64 messages to 4 sockets cost 0.25 µs each instead of 0.76.
 //!
-//! There are two back-ends. `batch` uses recvmmsg(2) and sendmmsg(2) and is the only file of the project with
+//! There are two back-ends. `batch` uses recvmmsg(2) and sendmmsg(2) and is the only non-test file with
 //! unsafe code; `plain` handles one datagram per call with safe code on any system. A test verifies that they
 //! behave in the same way.
 
@@ -38,7 +38,7 @@ const BUFFER_GAP: usize = 192;
 /// The page size that offsets refer to.
 const PAGE: usize = 4096;
 
-/// Capacity in octets that an empty outbox retains. A few long replies must not occupy memory forever.
+/// Maximum capacity of an empty outbox, in octets. A few long replies must not occupy memory forever.
 const MAX_RETAINED: usize = 1 << 20;
 
 /// How datagrams are passed to and from the system.
@@ -222,7 +222,7 @@ impl Outbox {
         self.queued.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no messages to be sent.
     pub fn is_empty(&self) -> bool {
         self.queued.is_empty()
     }

@@ -263,8 +263,8 @@ fn disable_checksums(socket: &UdpSocket) {
     let (on, size) = (1_i32, size_of::<i32>() as libc::socklen_t);
     let (fd, value) = (socket.as_raw_fd(), std::ptr::from_ref(&on).cast());
     // SAFETY: the option takes an integer, which outlives the call.
-    let outcome = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, value, size) };
-    assert_eq!(outcome, 0);
+    let result = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, value, size) };
+    assert_eq!(result, 0);
 }
 
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! Base64 with the URL-safe alphabet, without padding (RFC 4648 section 5, RFC 8484 section 4.1).
 
-/// Decodes a text. Returns `None` if it is not valid.
+/// Decodes a string. Returns `None` if it is not valid.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0_u32, 0);
@@ -13,7 +13,7 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
             bits &= (1 << count) - 1;
         }
     }
-    // The remaining bits must be fewer than a digit and zero; otherwise two texts would decode to the same
+    // The remaining bits must be fewer than a digit and zero; otherwise two strings would decode to the same
     // octets.
     (count < 6 && bits == 0).then_some(octets)
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn decodes_canonical_texts_only() {
+    fn decodes_only_canonical_strings() {
         let cases: &[(&str, Option<&[u8]>)] = &[
             ("", Some(b"")),
             ("Zg", Some(b"f")),

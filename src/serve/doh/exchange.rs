@@ -32,7 +32,7 @@ pub(super) struct Exchange {
 
 /// No reply is sent; hyper resets the stream, so that the client does not have to wait.
 #[derive(Debug, thiserror::Error)]
-#[error("no reply is to be sent")]
+#[error("the query is not answered")]
 pub(super) struct NoReply;
 
 impl Exchange {
@@ -58,7 +58,7 @@ impl Exchange {
             return Err(StatusCode::NOT_FOUND);
         }
         match *request.method() {
-            Method::GET | Method::HEAD => message_of_query(request.uri().query().unwrap_or_default()),
+            Method::GET | Method::HEAD => message_of_uri_query(request.uri().query().unwrap_or_default()),
             Method::POST => {
                 let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 if !media_type.is_some_and(is_dns_message) {
@@ -78,7 +78,7 @@ impl Exchange {
 }
 
 /// The message of a GET request: the variable `dns`, in base64url without padding.
-fn message_of_query(query: &str) -> Result<Bytes, StatusCode> {
+fn message_of_uri_query(query: &str) -> Result<Bytes, StatusCode> {
     let encoded =
         query.split('&').find_map(|pair| pair.strip_prefix("dns=")).ok_or(StatusCode::BAD_REQUEST)?;
     let message = base64url::decode(encoded).ok_or(StatusCode::BAD_REQUEST)?;
@@ -88,7 +88,7 @@ fn message_of_query(query: &str) -> Result<Bytes, StatusCode> {
     Ok(message.into())
 }
 
-/// Parameters are ignored: the media type defines none.
+/// Whether a media type is that of a DNS message. Parameters are ignored, because it defines none.
 fn is_dns_message(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(DNS_MESSAGE)

@@ -22,11 +22,11 @@ use crate::serve::{
     Engine, IncomingMessage, ListenerIdentity, LocalWorker, MessageSource, Moment, PendingQuery, Progress,
 };
 
-/// Replies are written once the batch has this length, and at the latest when there is nothing more to
+/// Replies are written once the batch has this length in octets, or earlier if there is nothing more to
 /// answer.
 const WRITE_BATCH: usize = 16 * 1024;
 
-/// There are never more queries in flight than DNS IDs.
+/// Upper limit for the queries in flight of a connection: the number of DNS message IDs.
 const MAX_IN_FLIGHT: usize = 65_536;
 
 /// Minimum idle timeout: zero would cause a busy loop.
@@ -37,13 +37,13 @@ const MAX_IDLE: Duration = Duration::from_secs(86_400);
 
 /// The stream of a connection. A trait, so that the code for plain TCP contains no test for TLS.
 pub(in crate::serve) trait Transmission: AsyncRead + AsyncWrite + Unpin {
-    /// Lets the system discard data that the peer has not read when the stream is dropped. If this fails, the
+    /// Makes the system discard unsent data when the stream is dropped (`SO_LINGER` 0). If this fails, the
     /// stream is closed nevertheless.
-    fn discard_unread(&self);
+    fn discard_unsent(&self);
 }
 
 impl Transmission for TcpStream {
-    fn discard_unread(&self) {
+    fn discard_unsent(&self) {
         let _ = self.set_zero_linger();
     }
 }
@@ -79,7 +79,7 @@ impl TcpClient {
         }
     }
 
-    /// How long the client may be idle, within the bounds of the setting.
+    /// How long the client may be idle: the configured timeout, clamped to its bounds.
     pub(in crate::serve) fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }
@@ -223,7 +223,7 @@ impl<S: Transmission> Connection<S> {
                 self.queue_reply(reply);
                 ConnectionState::Open
             }
-            // No more is read while the limit of queries in flight is reached.
+            // Nothing is read while the limit for queries in flight is reached.
             read = self.frames.fill(&mut self.stream), if self.in_flight < self.client.queries_in_flight => {
                 if matches!(read, Ok(1..)) { ConnectionState::Open } else { ConnectionState::Draining }
             }
@@ -297,7 +297,7 @@ impl<S: Transmission> Connection<S> {
             Err(_) => {
                 counters.tcp_timeouts.inc();
                 // Otherwise the system would retain what the client does not read.
-                self.stream.discard_unread();
+                self.stream.discard_unsent();
                 false
             }
         }

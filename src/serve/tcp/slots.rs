@@ -22,7 +22,7 @@ struct OpenConnections {
 }
 
 impl TcpSlots {
-    /// Creates counts without connections.
+    /// Creates counts with no open connections.
     pub fn new() -> Self {
         Self::default()
     }

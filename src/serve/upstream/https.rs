@@ -21,15 +21,15 @@ const MEDIA_TYPE: &str = "application/dns-message";
 
 /// The connection to a server, if it is open.
 #[derive(Debug)]
-pub(super) struct HttpsPool {
+pub(super) struct HttpsChannel {
     connector: Connector,
     uri: String,
     current: Mutex<Option<SendRequest<Bytes>>>,
-    /// Whether a question timed out. The connection may be dead, so the next question opens a new one.
+    /// Whether a query timed out. The connection may be dead, so the next query opens a new one.
     suspect: AtomicBool,
 }
 
-impl HttpsPool {
+impl HttpsChannel {
     pub fn new(connector: Connector, name: &str, path: &str) -> Self {
         let name = match name.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
@@ -42,12 +42,12 @@ impl HttpsPool {
         Self { connector, uri, current: Mutex::new(None), suspect: AtomicBool::new(false) }
     }
 
-    /// Sends a question and waits for its response until a deadline.
+    /// Sends a query and waits for its response until a deadline.
     pub async fn exchange(&self, outgoing: &OutgoingQuery, until: Instant) -> ExchangeResult {
         timeout_at(until.into(), self.exchange_in_time(outgoing)).await.unwrap_or(Err(Failure::Timeout))
     }
 
-    /// The same without a deadline.
+    /// Like [`exchange`](Self::exchange), without a deadline.
     async fn exchange_in_time(&self, outgoing: &OutgoingQuery) -> ExchangeResult {
         loop {
             let (connection, is_new) =
@@ -56,14 +56,14 @@ impl HttpsPool {
             let reply = self.post(connection, outgoing).await;
             guard.disarm();
             match reply {
-                // A server may close an idle connection at the moment of writing.
+                // A server may close an idle connection just as a request is written.
                 Err(Failure::Closed) if !is_new => *self.current.lock().await = None,
                 reply => return reply.map_err(|failure| self.with_tls_error(failure)),
             }
         }
     }
 
-    /// Replaces a failure of the connection by the TLS error that caused it, which h2 discards.
+    /// Replaces a failure of the connection with the TLS error that caused it, which h2 discards.
     fn with_tls_error(&self, failure: Failure) -> Failure {
         let is_connection = matches!(failure, Failure::Closed | Failure::Network(_));
         match self.connector.tls.as_ref().and_then(TlsDialer::error) {
@@ -119,7 +119,7 @@ impl HttpsPool {
         while let Some(part) = body.data().await {
             let part = part.map_err(to_failure)?;
             if message.len() + part.len() > MAX_MESSAGE {
-                return Err(Failure::Network("sent data after the message".into()));
+                return Err(Failure::Network("sent a message that is too long".into()));
             }
             message.extend_from_slice(&part);
             body.flow_control().release_capacity(part.len()).map_err(to_failure)?;

@@ -13,7 +13,7 @@ use crate::dns::Response;
 /// The result of a query.
 pub(super) type ExchangeResult = Result<Response, Failure>;
 
-/// Upper limit for the questions of a socket or connection, regardless of the options, so that at least half
+/// Upper limit for the queries of a socket or connection, regardless of the options, so that at least half
 /// of the IDs are unused and an ID stays hard to guess.
 const MAX_USED: usize = 32_768;
 
@@ -91,8 +91,8 @@ impl TableState {
         Some(query)
     }
 
-    /// Fails a query that has timed out. If mismatched replies arrived in the meantime, the server may be
-    /// under attack, and the question should be sent over a connection.
+    /// Fails a query that has timed out. If mismatched replies arrived in the meantime, an attacker may
+    /// be guessing IDs, and the query should be repeated over a connection.
     fn expire(&mut self, id: u16) {
         let Some(query) = self.complete(id) else { return };
         self.expired.insert(id);
@@ -133,7 +133,7 @@ impl QueryTable {
         if table.closed {
             return None;
         }
-        // At most half of all IDs are used (see `MAX_USED`), so this takes two draws on average.
+        // At most half of all IDs are used (see `MAX_USED`), so this takes at most two draws on average.
         let id = loop {
             let id: u16 = rand::random();
             if !table.is_completed(id) && !table.outstanding.contains_key(&id) {

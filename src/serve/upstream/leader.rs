@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// Runs as part of the awaiting task. If that task is dropped, a new one continues. A task is therefore
+/// Runs as part of the awaiting task. If that task is dropped, a new task continues it. A task is therefore
 /// created only in that case, not for each question.
 pub(super) struct Leader<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
 where

@@ -1,4 +1,4 @@
-//! The local sockets that questions are sent from, to detect questions that return to their sender.
+//! The local sockets that queries are sent from, to detect queries that are forwarded back to this process.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -37,7 +37,7 @@ pub(super) enum QueryMatch {
 }
 
 impl OutgoingQuery {
-    /// Creates a query in lower case: RD, no CD, and EDNS without DO if requested.
+    /// Creates a query in lower case: RD set, CD clear and, if `edns`, an OPT record without DO.
     pub fn plain(question: &Question, edns: bool) -> Self {
         let qname = question.qname.as_wire();
         let mut wire = Vec::with_capacity(HEADER + qname.len() + AFTER_NAME + 11);
@@ -94,13 +94,13 @@ impl OutgoingQuery {
         let echoed = message.get(4..6) == Some(&[0, 1])
             && message.get(HEADER..self.end) == Some(&self.wire[HEADER..self.end]);
         let response = Response::parse(message);
-        let outcome = match &response {
+        let matched = match &response {
             _ if echoed => QueryMatch::Yes,
             Ok(response) => self.match_response(response),
             // An attacker who guessed the ID could have sent this.
             Err(_) => QueryMatch::No,
         };
-        (outcome, response)
+        (matched, response)
     }
 
     /// Whether a response with the ID of this query matches it.
@@ -135,7 +135,7 @@ pub(super) enum Failure {
     #[error("{0}")]
     Network(String),
     /// The connection was closed before the response.
-    #[error("the connection was closed")]
+    #[error("closed the connection")]
     Closed,
     /// A response does not match its query.
     #[error("sent a reply that matches no query")]
@@ -144,7 +144,7 @@ pub(super) enum Failure {
     #[error("returned the name in another case")]
     WrongCase,
     /// The response cannot be parsed.
-    #[error("{0}")]
+    #[error("sent an unusable response: {0}")]
     Malformed(#[from] ResponseError),
     /// The response is an error, with the extended errors that the server included.
     #[error("answered {0}")]
@@ -182,13 +182,13 @@ impl Failure {
         matches!(self, Self::Timeout | Self::Mismatch)
     }
 
-    /// Whether the server could not be reached, as opposed to sending an unusable reply.
+    /// Whether the server could not be reached or refused the query, as opposed to sending an unusable reply.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Timeout | Self::Network(_) | Self::Closed | Self::Rcode(Rcode::REFUSED, _))
     }
 }
 
-/// The system's text for an error, without its number, for use in an extended error.
+/// Describes an I/O error as a predicate that follows the server's label in an extended error.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -199,6 +199,13 @@ impl From<io::Error> for Failure {
             | io::ErrorKind::ConnectionAborted => Self::Closed,
             io::ErrorKind::NetworkUnreachable => Self::Network("is in an unreachable network".into()),
             io::ErrorKind::HostUnreachable => Self::Network("is unreachable".into()),
+            _ if error.raw_os_error().is_some() => {
+                let text = error.to_string();
+                // The number of the error helps nobody who reads an extended error.
+                let text = text.split(" (os error").next().unwrap_or_default();
+                Self::Network(format!("could not be reached: {text}"))
+            }
+            // An error of TLS, which `tls_errors` has described.
             _ => Self::Network(error.to_string()),
         }
     }

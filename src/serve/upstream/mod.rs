@@ -1,4 +1,4 @@
-//! Queries to name servers: the targets of FORWARD rules and the servers of the internet.
+//! Queries to name servers: the targets of FORWARD rules and the resolvers for internet names.
 //!
 //! ```text
 //!  query ──► group ──► server ──┬── udp ── socket_pool ── in_flight   64 sockets per runtime, IDs, case
@@ -52,7 +52,7 @@ pub type UpstreamNumber = u32;
 /// Maximum number of upstreams in the index by address of their identity. The others are found by value.
 const MAX_BY_ADDRESS: usize = 4096;
 
-/// Limits for queries. The defaults are those of the daemon.
+/// Settings for queries to upstreams. The defaults are those of the daemon.
 #[derive(Clone, Debug)]
 pub struct UpstreamOptions {
     /// Timeout of one attempt. Three attempts fit into the 5 seconds that stub resolvers wait.
@@ -63,13 +63,13 @@ pub struct UpstreamOptions {
     pub probe_timeout: Duration,
     /// UDP sockets per server: the more, the harder a port is to guess.
     pub sockets_per_server: usize,
-    /// A UDP socket is replaced by one on another port after this many questions; at most 32,768.
+    /// A UDP socket is replaced by one on another port after this many queries; at most 32,768.
     pub reopen_after: usize,
     /// How long an idle connection stays open.
     pub idle_timeout: Duration,
-    /// Questions in flight to all servers together.
+    /// Maximum number of questions in flight to all servers together.
     pub max_in_flight: usize,
-    /// Failed questions remembered per upstream.
+    /// Maximum number of failed questions remembered per upstream.
     pub max_failures: usize,
     /// The certificate authorities that authenticate servers over TLS.
     pub trust: Trust,
@@ -94,15 +94,15 @@ impl Default for UpstreamOptions {
 /// Why there is no answer. The client receives SERVFAIL with it, or a stale answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// The result of each server.
+    /// An extended error that describes the result of each server.
     pub ede: Ede,
     /// Extended errors that the servers sent, for example why a validating resolver failed.
     pub upstream_edes: Vec<Ede>,
 }
 
 impl Unanswered {
-    /// Adds the name of the upstream to the text. Several rules may share an upstream, so a failure does not
-    /// contain a name before.
+    /// Adds the name of the upstream to the text. A failure is stored without it, because several rules may
+    /// share an upstream.
     fn with_upstream_name(self, name: &str) -> Self {
         let Self { ede, upstream_edes } = self;
         Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)), upstream_edes }
@@ -120,7 +120,7 @@ impl Unanswered {
     }
 }
 
-/// All upstreams of a process. They outlive reloads, because their servers identify them, not a world.
+/// All upstreams of a process. They outlive reloads, because they are identified by their servers.
 #[derive(Debug)]
 pub struct Upstreams {
     /// Recently used groups by the address of their identity, for a lookup without comparison.
@@ -154,7 +154,7 @@ struct Shared {
     metrics: ForwardMetrics,
     /// Number of questions in flight.
     in_flight: AtomicUsize,
-    /// The local sockets that questions are sent from.
+    /// The local sockets that queries are sent from.
     local_sockets: Arc<LocalSockets>,
 }
 
@@ -198,7 +198,7 @@ impl Upstreams {
         Some(unanswered.with_upstream_name(&upstream.name))
     }
 
-    /// Since when the same question is in flight to an upstream.
+    /// Since when the same question has been in flight to an upstream.
     pub fn in_flight_since(&self, upstream: &Upstream, question: &Question) -> Option<Instant> {
         self.group(&upstream.identity).in_flight_since(question)
     }
@@ -219,7 +219,7 @@ impl Upstreams {
         }
     }
 
-    /// Removes every upstream except these: their sockets are closed after their questions have ended.
+    /// Removes all other upstreams. Their sockets are closed after their queries have ended.
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
         self.registry().groups.retain(|identity, _| used.contains(&identity));
         self.by_address.store(Arc::default());

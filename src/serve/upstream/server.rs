@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::health::{FailureAction, Health};
-use super::https::HttpsPool;
+use super::https::HttpsChannel;
 use super::in_flight::ExchangeResult;
 use super::message::{Failure, OutgoingQuery};
-use super::stream::{Connector, StreamPool};
+use super::stream::{Connector, StreamChannel};
 use super::tls::TlsDialer;
 use super::udp::{SocketTarget, UdpPool};
 use super::{Shared, UpstreamOptions};
@@ -17,7 +17,7 @@ use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response, Res
 use crate::observe::ServerMetrics;
 use crate::world::{Server as Specification, ServerTransport};
 
-/// After this many replies in the wrong case, the server is queried in lower case for [`TRAIT_TTL`].
+/// After this many replies with a name in wrong case, the server is queried in lower case for [`TRAIT_TTL`].
 const WRONG_CASES: u8 = 2;
 
 /// How long an observed trait of a server (no EDNS support, case not preserved) is remembered. Limited
@@ -25,7 +25,7 @@ const WRONG_CASES: u8 = 2;
 /// for such entries (`infra-host-ttl`).
 const TRAIT_TTL: Duration = Duration::from_secs(900);
 
-/// Number of messages of a probe.
+/// Maximum number of messages of a probe.
 const PROBES: u32 = 2;
 
 /// A name server of one upstream, as queried from one source address.
@@ -51,10 +51,10 @@ pub(super) struct Server {
 #[derive(Debug)]
 enum Channel {
     /// UDP, and a connection for truncated answers.
-    Udp(UdpPool, StreamPool),
+    Udp(UdpPool, StreamChannel),
     /// TCP, or TLS over TCP.
-    Stream(StreamPool),
-    Https(HttpsPool),
+    Stream(StreamChannel),
+    Https(HttpsChannel),
 }
 
 /// Which transport an attempt uses.
@@ -66,7 +66,7 @@ pub(super) enum TransportChoice {
     Connection,
 }
 
-/// A change of health after a probe or a trial query.
+/// A change of health after an attempt or a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HealthChange {
     /// The server has started to back off.
@@ -89,7 +89,7 @@ impl Server {
         let metrics = Arc::new(shared.metrics.server(&name, source));
         let late = Arc::new(AtomicBool::new(false));
         let connector = |tls| Connector { server: *address, source, tls };
-        let stream = |tls| StreamPool::new(connector(tls), idle_timeout, metrics.clone());
+        let stream = |tls| StreamChannel::new(connector(tls), idle_timeout, metrics.clone());
         let tls_dialer = |protocol: &[u8], name: &Arc<str>| {
             TlsDialer::new(&shared.options.trust, tls.as_deref(), protocol, name)
         };
@@ -110,7 +110,7 @@ impl Server {
             ServerTransport::Tcp => Channel::Stream(stream(None)),
             ServerTransport::Tls { name } => Channel::Stream(stream(Some(tls_dialer(b"dot", name)))),
             ServerTransport::Https { name, path } => {
-                Channel::Https(HttpsPool::new(connector(Some(tls_dialer(b"h2", name))), name, path))
+                Channel::Https(HttpsChannel::new(connector(Some(tls_dialer(b"h2", name))), name, path))
             }
         };
         Self {
@@ -155,7 +155,7 @@ impl Server {
             Ok(response) => {
                 self.metrics.answered(response.rcode, now - sent);
                 let answer = into_answer(response);
-                // An error concerns the name: the server is alive.
+                // An error response concerns the name: the server is alive.
                 health.record_reply(now, now - sent, answer.is_ok());
                 (answer, FailureAction::Unchanged)
             }
@@ -288,7 +288,7 @@ impl Server {
         lower_case: bool,
         until: Instant,
     ) -> ExchangeResult {
-        // Mixed case protects against off-path attackers, who cannot inject into a connection.
+        // In lower case: mixed case protects against off-path attackers, who cannot inject into a connection.
         let plain = || Arc::new(OutgoingQuery::plain(question, edns));
         match &self.channel {
             Channel::Stream(stream) => Box::pin(stream.exchange(&plain(), until)).await,
@@ -373,7 +373,7 @@ impl Drop for ProbeGuard<'_> {
     }
 }
 
-/// A trait observed of a server, remembered for [`TRAIT_TTL`].
+/// A trait that a server was observed to have, remembered for [`TRAIT_TTL`].
 #[derive(Debug)]
 struct ObservedTrait {
     /// Whether it is configured, regardless of observations.

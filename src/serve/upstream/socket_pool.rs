@@ -10,7 +10,7 @@
 //! datagrams only from the server's address and port, and reports an error immediately if the server's port
 //! is closed.
 //!
-//! A batch consists of the questions that the runtime processes before it polls the system for events. They
+//! A batch consists of the queries that the runtime processes before it polls the system for events. They
 //! are sent with one call from one randomly selected socket, so that their responses are received together
 //! and read with one call.
 
@@ -39,14 +39,14 @@ const MAX_DATAGRAM: usize = 4096;
 /// Maximum number of responses per receive call.
 const RECEIVE_BATCH: usize = 64;
 
-/// Maximum number of questions sent together from one socket: they fit into its send buffer.
+/// Maximum number of queries sent together from one socket: they fit into its send buffer.
 const SEND_BATCH: usize = 64;
 
 /// After this many replies that match no query, a socket is closed. This limits the guesses of an attacker
 /// per port.
 const MAX_MISMATCHES: u32 = 16;
 
-/// Interval for ending questions that have timed out. A timer per question would cost more.
+/// Interval at which queries that have timed out are expired. A timer per query would cost more.
 const SWEEP: Duration = Duration::from_millis(20);
 
 /// The sockets of one runtime to one server. They are opened when first needed.
@@ -58,14 +58,14 @@ pub(super) struct SocketPool {
     inbox: Mutex<Inbox>,
     /// Notified when a batch begins.
     batch_started: Arc<Notify>,
-    /// The task that flushes batches and expires questions.
+    /// The task that flushes batches and expires queries.
     flusher: OnceLock<AbortHandle>,
 }
 
 /// The mutable state.
 #[derive(Debug)]
 struct PoolState {
-    /// The sockets that questions are sent from.
+    /// The sockets that queries are sent from.
     slots: Vec<Option<Socket>>,
     /// The slot of the socket for the current batch. `None` if the outbox is empty.
     batch_slot: Option<usize>,
@@ -114,7 +114,7 @@ impl SocketPool {
         self.flusher.get().is_some_and(|flusher| !flusher.is_finished())
     }
 
-    /// Sends a question with the current batch. It times out at `until`, or up to one sweep interval later.
+    /// Sends a query with the current batch. It times out at `until`, or up to one sweep interval later.
     pub fn send(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Result<Ticket, Failure> {
         let mut state = self.lock();
         let ticket = self.register(&mut state, outgoing, until)?;
@@ -128,8 +128,8 @@ impl SocketPool {
         Ok(ticket)
     }
 
-    /// Registers a question with the socket of the current batch. Selects the socket if this is the first
-    /// question of the batch.
+    /// Registers a query with the socket of the current batch. Selects the socket if this is the first
+    /// query of the batch.
     fn register(
         self: &Arc<Self>,
         state: &mut PoolState,
@@ -142,7 +142,7 @@ impl SocketPool {
                 state.batch_slot = Some(slot);
                 return Ok(ticket);
             }
-            // The socket is used up. Send the questions in the outbox from it before it is replaced.
+            // The socket accepts no more queries. Send those in the outbox from it before it is replaced.
             state.flush();
             state.retire(slot, self.target.linger);
         }
@@ -176,7 +176,7 @@ impl SocketPool {
     fn receive(&self, io: &UdpSocket, in_flight: &QueryTable, interest: Interest) -> Result<(), Failure> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut received = 0;
-        let outcome = io.try_io(interest, || {
+        let result = io.try_io(interest, || {
             received = inbox.receive(io.as_fd(), false)?;
             // A partial batch means that the socket has been drained. The error makes the runtime wait for
             // the next event.
@@ -186,7 +186,7 @@ impl SocketPool {
         for index in 0..received {
             self.record(in_flight.deliver(inbox.get(index).message), in_flight)?;
         }
-        match outcome {
+        match result {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
             _ => Ok(()),
         }
@@ -216,7 +216,7 @@ impl SocketPool {
         self.lock().flush();
     }
 
-    /// Expires questions and closes sockets that were replaced long ago. Returns whether another sweep is
+    /// Expires queries and closes replaced sockets whose time is up. Returns whether another sweep is
     /// needed.
     fn sweep(&self, now: Instant) -> bool {
         let mut state = self.lock();
@@ -251,7 +251,7 @@ impl PoolState {
         self.outbox.send(socket.io.as_fd());
         match self.outbox.take_error() {
             None => {}
-            // The send buffer is full. The question counts as lost in the network and is sent again after the
+            // The send buffer is full. The query counts as lost in the network and is sent again after the
             // timeout.
             Some(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Some(error) => {
@@ -261,12 +261,12 @@ impl PoolState {
         }
     }
 
-    /// Retires a socket: it waits for outstanding responses, but no more questions are sent from it.
+    /// Retires a socket: it waits for outstanding responses, but no more queries are sent from it.
     fn retire(&mut self, index: usize, linger: Duration) {
         self.retired.extend(self.slots[index].take().map(|socket| (Instant::now() + linger, socket)));
     }
 
-    /// Removes a socket whose reader has ended, and the questions in the outbox that would have been sent
+    /// Removes a socket whose reader has ended, and the queries in the outbox that would have been sent
     /// from it: they have failed.
     fn remove(&mut self, index: usize, io: &Arc<UdpSocket>) {
         if self.slots[index].as_ref().is_none_or(|current| !Arc::ptr_eq(&current.io, io)) {

@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// The connection to a server, if it is open.
 #[derive(Debug)]
-pub(super) struct StreamPool {
+pub(super) struct StreamChannel {
     connector: Connector,
     idle: Duration,
     metrics: Arc<ServerMetrics>,
@@ -86,24 +86,24 @@ struct StreamState {
     close: Notify,
 }
 
-impl StreamPool {
+impl StreamChannel {
     pub fn new(connector: Connector, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
         Self { connector, idle, metrics, current: Mutex::new(None) }
     }
 
-    /// Sends a question and waits for its response until a deadline.
+    /// Sends a query and waits for its response until a deadline.
     pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         timeout_at(until.into(), self.exchange_in_time(outgoing, until))
             .await
             .unwrap_or(Err(Failure::Timeout))
     }
 
-    /// The same without a deadline.
+    /// Like [`exchange`](Self::exchange), without enforcing the deadline.
     async fn exchange_in_time(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         loop {
             let (connection, is_new) = self.connection().await?;
             match connection.exchange(outgoing, until).await {
-                // A server may close an idle connection at the moment of writing (RFC 7766 section 6.2.4).
+                // A server may close an idle connection just as a query is written (RFC 7766 section 6.2.4).
                 Err(Failure::Closed) if !is_new => {}
                 reply => return reply,
             }
@@ -164,8 +164,8 @@ impl StreamState {
     }
 }
 
-/// Detects that nothing was received while a question was outstanding. If that question times out, the
-/// connection accepts no more questions. The others continue to wait until they time out.
+/// Detects that nothing was received while a query was outstanding. If that query times out, the
+/// connection accepts no more queries. The others continue to wait until they time out.
 struct SilenceGuard<'s> {
     state: &'s StreamState,
     received_before: usize,
@@ -183,8 +183,8 @@ impl Drop for SilenceGuard<'_> {
     }
 }
 
-/// Main loop of a connection. Ends when the connection has been idle for too long, either side fails, or it
-/// is dropped.
+/// Main loop of a connection. Ends when it has been idle for too long, reading or writing fails, or it is
+/// closed or dropped.
 async fn run(
     stream: Box<dyn Stream>,
     mut to_write: mpsc::Receiver<Vec<u8>>,
@@ -269,7 +269,7 @@ mod tests {
         let server = listener.local_addr().unwrap();
         let metrics = Arc::new(observer.forward().server(&"server".into(), None));
         let connector = Connector { server, source: None, tls: None };
-        let pool = Arc::new(StreamPool::new(connector, Duration::from_secs(60), metrics));
+        let pool = Arc::new(StreamChannel::new(connector, Duration::from_secs(60), metrics));
         let query = |name: &str, until: Instant| {
             let question =
                 Question { qname: Name::parse(name).unwrap(), qtype: RecordType::A, qclass: Class::IN };

@@ -32,10 +32,10 @@ pub struct Trust(Arc<RootCertStore>);
 
 /// A certificate that cannot be used as a trust anchor.
 #[derive(Debug, thiserror::Error)]
-#[error("not a certificate of an authority")]
+#[error("not a valid CA certificate")]
 pub struct BadAuthority(#[from] rustls::Error);
 
-/// The authorities of Mozilla's root programme.
+/// The authorities in Mozilla's root store.
 impl Default for Trust {
     fn default() -> Self {
         Self(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
@@ -342,7 +342,7 @@ pub(super) struct DescribedStream {
 }
 
 impl DescribedStream {
-    /// Replaces an error by its description, which is also stored because h2 discards errors.
+    /// Replaces an error with its description, which is also stored because h2 discards errors.
     fn described(&self, error: io::Error) -> io::Error {
         let why = match rustls_error(&error) {
             Some(error) => Some(describe(error, self.observations.has_client_certificate)),

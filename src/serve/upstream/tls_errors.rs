@@ -46,7 +46,7 @@ impl CertificateRejection {
     /// The certificate is marked as that of an authority (RFC 5280 section 4.2.1.9).
     pub fn authority_as_server() -> Self {
         Self(
-            "presented the certificate of an authority (CA:TRUE) as its own: set `ca` to exactly that certificate, \
+            "presented a CA certificate (CA:TRUE) as its own: set `ca` to exactly that certificate, \
              or `spki_pin`"
                 .to_owned(),
         )
@@ -116,7 +116,7 @@ fn describe_certificate_error(error: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str();
             match names(presented) {
-                None => format!("has a certificate without a name, not one for {expected}"),
+                None => format!("has a certificate without a name; expected one for {expected}"),
                 Some(names) => format!("has a certificate for {names}, not for {expected}"),
             }
         }
@@ -162,7 +162,7 @@ fn describe_chain_error(error: &webpki::Error) -> &'static str {
         }
         webpki::Error::UnsupportedCertVersion => "has a certificate that is not X.509 version 3",
         webpki::Error::EndEntityUsedAsCa | webpki::Error::PathLenConstraintViolated => {
-            "has a certificate signed by a certificate that is not an authority"
+            "has a certificate signed by one that must not sign certificates"
         }
         webpki::Error::MaximumPathBuildCallsExceeded
         | webpki::Error::MaximumPathDepthExceeded
@@ -192,10 +192,10 @@ fn describe_alert(alert: AlertDescription, has_client_certificate: bool) -> Stri
                 }
             }
         }
-        AlertDescription::UnknownCA => rejected("its authority is unknown to the server"),
-        AlertDescription::CertificateExpired => rejected("it expired"),
-        AlertDescription::CertificateRevoked => rejected("it was revoked"),
-        AlertDescription::UnsupportedCertificate => rejected("its type is not supported"),
+        AlertDescription::UnknownCA => rejected("the authority is unknown to the server"),
+        AlertDescription::CertificateExpired => rejected("the certificate has expired"),
+        AlertDescription::CertificateRevoked => rejected("the certificate was revoked"),
+        AlertDescription::UnsupportedCertificate => rejected("the certificate type is not supported"),
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
             rejected("the certificate is invalid")
         }
@@ -226,12 +226,12 @@ fn describe_incompatibility(why: &PeerIncompatible) -> &'static str {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => UNSUPPORTED_VERSION,
         PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
-            "accepts no signature algorithm of the key of the client certificate"
+            "accepts no signature algorithm that the key of the client certificate supports"
         }
         PeerIncompatible::NoCipherSuitesInCommon
         | PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NoSignatureSchemesInCommon
-        | PeerIncompatible::NoEcPointFormatsInCommon => "has no cipher suite in common with plustwo",
+        | PeerIncompatible::NoEcPointFormatsInCommon => "has no TLS algorithm in common with plustwo",
         _ => "lacks a required TLS feature",
     }
 }
@@ -349,7 +349,7 @@ impl<'d> Tlv<'d> {
     }
 }
 
-/// Makes a text from the network safe to print on one line: replaces control characters and truncates it.
+/// Makes text from the network safe to print on one line: replaces control characters and truncates it.
 fn printable(text: &str) -> String {
     let safe = |c: char| if c.is_control() { '?' } else { c };
     let short: String = text.chars().take(MAX_CHARACTERS).map(safe).collect();

@@ -17,7 +17,7 @@ use crate::observe::ServerMetrics;
 /// The sockets to one server. They are opened when first needed.
 ///
 /// A socket wakes the runtime that opened it. Each runtime therefore has its own sockets, and a worker
-/// receives the responses to its own questions.
+/// receives the responses to its own queries.
 #[derive(Debug)]
 pub(super) struct UdpPool {
     target: Arc<SocketTarget>,
@@ -34,7 +34,7 @@ pub(super) struct SocketTarget {
     pub source: Option<IpAddr>,
     /// Number of sockets per pool.
     pub sockets: usize,
-    /// A socket is replaced by one on another port after this many questions.
+    /// A socket is replaced by one on another port after this many queries.
     pub reopen_after: usize,
     /// How long a replaced socket waits for responses.
     pub linger: Duration,
@@ -47,7 +47,7 @@ pub(super) struct SocketTarget {
 }
 
 impl SocketTarget {
-    /// Opens a connected socket on a port assigned by the system, and returns its address.
+    /// Opens a connected socket on a port assigned by the system. Returns it with its local address.
     pub fn open(&self) -> Result<(UdpSocket, SocketAddr), Failure> {
         let any = match self.server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -68,7 +68,7 @@ impl UdpPool {
         Self { target: Arc::new(target), pools: RwLock::default() }
     }
 
-    /// Sends a question from a random socket and waits for its response until `until`, or a few milliseconds
+    /// Sends a query from a random socket and waits for its response until `until`, or a few milliseconds
     /// longer.
     pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         let ticket = self.pool_of_runtime().send(outgoing, until)?;

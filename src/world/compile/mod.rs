@@ -9,7 +9,7 @@
 //!                                └─► Settings
 //! ```
 //!
-//! Each phase takes the results of the earlier ones and cannot change them. All of them share a [`Context`]:
+//! Each phase takes the results of the earlier ones and cannot change them. All of them share a `Context`:
 //! the configuration, its files and the report. Errors do not end a phase, so that all are reported at once.
 
 mod context;
