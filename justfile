@@ -8,12 +8,13 @@ check: lint test docs scenarios
 
 # All tests.
 test:
-    cargo test
+    cargo test --locked
 
 # Formatting and clippy; warnings are errors.
 lint:
     cargo fmt --check
     cargo clippy --all-targets --locked -- -D warnings
+    cargo check --manifest-path fuzz/Cargo.toml --locked
 
 # Formats the code.
 fmt:

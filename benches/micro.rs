@@ -334,7 +334,7 @@ mod counted {
     gungraun::main!(library_benchmark_groups = micro);
 
     /// Runs the main function of the benchmarks, which the macro makes private.
-    pub fn run() {
+    pub(crate) fn run() {
         main();
     }
 }

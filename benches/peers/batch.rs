@@ -7,26 +7,26 @@ use std::os::fd::AsRawFd;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt};
 
 /// Maximum number of datagrams per call.
-pub const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// Maximum length of a received datagram. All queries announce a payload size of 1232 octets.
 const LONGEST: usize = 2048;
 
 /// Buffers for received datagrams.
-pub struct Inbox {
+pub(crate) struct Inbox {
     headers: MultiHeaders<SockaddrIn>,
     buffers: Box<[[u8; LONGEST]]>,
 }
 
 impl Inbox {
     /// Creates buffers for one batch.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let buffers = vec![[0; LONGEST]; BATCH].into_boxed_slice();
         Self { headers: MultiHeaders::preallocate(BATCH, None), buffers }
     }
 
     /// Receives waiting datagrams, calls `each` for each of them, and returns their number.
-    pub fn receive(
+    pub(crate) fn receive(
         &mut self,
         socket: &UdpSocket,
         flags: MsgFlags,
@@ -44,19 +44,19 @@ impl Inbox {
 }
 
 /// Headers of datagrams to be sent.
-pub struct Outbox {
+pub(crate) struct Outbox {
     headers: MultiHeaders<SockaddrIn>,
 }
 
 impl Outbox {
     /// Creates headers for one batch.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { headers: MultiHeaders::preallocate(BATCH, None) }
     }
 
     /// Sends at most one batch, each datagram to its address or, if that is `None`, to the address that the
     /// socket is connected to. Returns the number of datagrams sent.
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         socket: &UdpSocket,
         slices: &[[IoSlice<'_>; 1]],
@@ -69,7 +69,7 @@ impl Outbox {
 }
 
 /// Enlarges the socket buffers, so that datagrams are lost only if the server does not keep up.
-pub fn enlarge_buffers(socket: &UdpSocket) -> io::Result<()> {
+pub(crate) fn enlarge_buffers(socket: &UdpSocket) -> io::Result<()> {
     setsockopt(socket, sockopt::RcvBuf, &(4 << 20))?;
     setsockopt(socket, sockopt::SndBuf, &(4 << 20))?;
     Ok(())

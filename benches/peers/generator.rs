@@ -26,7 +26,7 @@ use crate::workload::Plan;
 
 /// Pause with a number outstanding. The system extends it to about 70 µs; in `pin1` the queries in flight
 /// take at least 200 µs.
-pub const POLL_PAUSE: Duration = Duration::from_micros(20);
+pub(crate) const POLL_PAUSE: Duration = Duration::from_micros(20);
 
 /// Maximum wait at a fixed rate, unless the next query is due later.
 const TICK: Duration = Duration::from_micros(50);
@@ -43,7 +43,7 @@ const SWEEP: u64 = 50_000_000;
 
 /// A load on one server.
 #[derive(Clone, Debug)]
-pub struct Load<'p> {
+pub(crate) struct Load<'p> {
     /// The queries.
     pub plan: &'p Plan,
     /// Serial numbers for new names.
@@ -72,7 +72,7 @@ pub struct Load<'p> {
 
 impl Load<'_> {
     /// Runs the load on a separate thread.
-    pub fn run(&self) -> io::Result<LoadResult> {
+    pub(crate) fn run(&self) -> io::Result<LoadResult> {
         let run = || {
             machine::pin(self.cpu);
             Generator::new(self)?.run()
@@ -82,7 +82,7 @@ impl Load<'_> {
 }
 
 /// Processor time of the calling thread, in seconds.
-pub fn thread_cpu() -> f64 {
+pub(crate) fn thread_cpu() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
     time.as_secs_f64()
 }

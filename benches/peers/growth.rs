@@ -22,7 +22,7 @@ use crate::workload::{Plan, Workload};
 
 /// The result of plustwo with one world in one round.
 #[derive(Clone, Debug, Serialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The name of the workload.
     pub workload: &'static str,
     /// The dimension that grows.
@@ -40,7 +40,7 @@ pub struct Record {
 
 impl Record {
     /// The record as one line, for standard error.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Self { dimension, size, cached, round, figures, .. } = self;
         let how = if *cached { "cached" } else { "decided" };
         format!(
@@ -69,7 +69,7 @@ struct LoadedWorld<'w> {
 
 impl Bench {
     /// Measures every size of a dimension, and passes on each record when it is complete.
-    pub fn growth(
+    pub(crate) fn growth(
         &mut self,
         environment: Environment<'_>,
         dimension: Dimension,
@@ -132,11 +132,11 @@ impl Bench {
 
 /// All records.
 #[derive(Clone, Copy, Debug)]
-pub struct GrowthResults<'r>(pub &'r [Record]);
+pub(crate) struct GrowthResults<'r>(pub &'r [Record]);
 
 impl GrowthResults<'_> {
     /// The table, with a row per size of each dimension.
-    pub fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let mut text = String::from(
             "| dimension | size | start s | RSS MiB | CPU µs cached | ratio | CPU µs decided | ratio |\n",
         );
@@ -182,7 +182,7 @@ impl GrowthResults<'_> {
     }
 
     /// A line for each dimension with more than two sizes: CPU time in µs per decided answer.
-    pub fn lines(&self) -> Vec<Line> {
+    pub(crate) fn lines(&self) -> Vec<Line> {
         let line = |dimension: Dimension| {
             let point = |size: &usize| {
                 let cpu = self.middle(dimension, *size, false, |figures| figures.cpu_us)?;

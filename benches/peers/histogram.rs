@@ -5,7 +5,7 @@ const STEPS: u64 = 32;
 
 /// Counts times in nanoseconds.
 #[derive(Clone, Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     counts: Vec<u64>,
     longest: u64,
 }
@@ -18,13 +18,13 @@ impl Default for Histogram {
 
 impl Histogram {
     /// Adds a time.
-    pub fn add(&mut self, nanoseconds: u64) {
+    pub(crate) fn add(&mut self, nanoseconds: u64) {
         self.counts[bucket(nanoseconds)] += 1;
         self.longest = self.longest.max(nanoseconds);
     }
 
     /// The quantile of all times, in microseconds; 0 if there are none.
-    pub fn quantile(&self, share: f64) -> f64 {
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
         let total: u64 = self.counts.iter().sum();
         let wanted = (total as f64 * share).ceil() as u64;
         let mut sum = 0;
@@ -39,7 +39,7 @@ impl Histogram {
 
     /// The quantile of `total` times, in microseconds. Those that were not added count as longer than all
     /// others; the result is infinite if the quantile is one of them.
-    pub fn quantile_of(&self, share: f64, total: u64) -> f64 {
+    pub(crate) fn quantile_of(&self, share: f64, total: u64) -> f64 {
         let wanted = (total as f64 * share).ceil();
         let counted: u64 = self.counts.iter().sum();
         match counted {
@@ -50,7 +50,7 @@ impl Histogram {
     }
 
     /// The longest time, in microseconds.
-    pub fn longest(&self) -> f64 {
+    pub(crate) fn longest(&self) -> f64 {
         self.longest as f64 / 1e3
     }
 }

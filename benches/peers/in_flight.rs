@@ -10,14 +10,14 @@ use crate::wire::{HEADER, Reply};
 use crate::workload::Plan;
 
 /// Time limit for a reply, unless a load specifies another one.
-pub const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum length of a query.
 const LONGEST: usize = 128;
 
 /// When the next query is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// As soon as a reply has arrived; this many are in flight over all sockets.
     Outstanding(usize),
     /// At this many queries per second, independent of replies.
@@ -26,7 +26,7 @@ pub enum Pace {
 
 /// How long queries are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadEnd {
+pub(crate) enum LoadEnd {
     /// For this time.
     Time(Duration),
     /// Until each query of the plan has been sent once.
@@ -35,24 +35,24 @@ pub enum LoadEnd {
 
 /// Serial numbers for unique names, shared by the whole run.
 #[derive(Debug)]
-pub struct Serials(AtomicU64);
+pub(crate) struct Serials(AtomicU64);
 
 impl Serials {
     /// Starts with a number that no earlier run used.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(AtomicU64::new(now.as_nanos() as u64))
     }
 
     /// The next number.
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         Rng::new(self.0.fetch_add(1, Ordering::Relaxed)).next()
     }
 }
 
 /// The result of a load.
 #[derive(Clone, Debug, Default)]
-pub struct LoadResult {
+pub(crate) struct LoadResult {
     /// Queries sent.
     pub sent: u64,
     /// Replies that match a query.
@@ -116,7 +116,7 @@ impl LoadResult {
     }
 
     /// Adds the replies of a load that ran at the same time, as far as the server counts them.
-    pub fn add_replies(&mut self, other: &Self) {
+    pub(crate) fn add_replies(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
         self.lost += other.lost;
@@ -155,7 +155,7 @@ struct PendingQuery {
 ///
 /// IDs increase by one, and the slot of a query is its ID modulo the number of slots: the query of a reply is
 /// found immediately, and a lost query blocks no other.
-pub struct PendingQueries<'p> {
+pub(crate) struct PendingQueries<'p> {
     plan: &'p Plan,
     serials: &'p Serials,
     ring: Vec<PendingQuery>,
@@ -173,11 +173,11 @@ pub struct PendingQueries<'p> {
 
 /// The slot of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(usize);
+pub(crate) struct Slot(usize);
 
 impl<'p> PendingQueries<'p> {
     /// Creates an empty set. `share` is the number of this socket and the number of sockets.
-    pub fn new(load: &Load<'p>, share: (usize, usize)) -> Self {
+    pub(crate) fn new(load: &Load<'p>, share: (usize, usize)) -> Self {
         let Load { plan, serials, pace, until, reply_timeout, fresh, .. } = *load;
         let (number, sockets) = share;
         let slots = match pace {
@@ -216,17 +216,17 @@ impl<'p> PendingQueries<'p> {
     }
 
     /// Number of queries that wait for a reply.
-    pub fn in_flight_count(&self) -> usize {
+    pub(crate) fn in_flight_count(&self) -> usize {
         self.in_flight_count
     }
 
     /// Whether the whole plan has been sent.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.left == 0
     }
 
     /// Prepares the next query of the plan. `None` if the plan has ended or there is no free slot.
-    pub fn next_query(&mut self, sent: u64) -> Option<Slot> {
+    pub(crate) fn next_query(&mut self, sent: u64) -> Option<Slot> {
         if self.left == 0 {
             return None;
         }
@@ -258,19 +258,19 @@ impl<'p> PendingQueries<'p> {
     }
 
     /// The query in wire form.
-    pub fn wire(&self, slot: Slot) -> &[u8] {
+    pub(crate) fn wire(&self, slot: Slot) -> &[u8] {
         let flight = &self.ring[slot.0];
         &flight.wire[..flight.length]
     }
 
     /// Releases the slot of a query that could not be sent.
-    pub fn cancel(&mut self, slot: Slot) {
+    pub(crate) fn cancel(&mut self, slot: Slot) {
         self.ring[slot.0].is_pending = false;
         self.in_flight_count -= 1;
     }
 
     /// Processes a reply.
-    pub fn receive_reply(&mut self, message: &[u8], now: u64, result: &mut LoadResult) {
+    pub(crate) fn receive_reply(&mut self, message: &[u8], now: u64, result: &mut LoadResult) {
         let Some((slot, reply)) = self.matching(message) else {
             result.bad += 1;
             return;
@@ -313,7 +313,7 @@ impl<'p> PendingQueries<'p> {
     }
 
     /// Gives up queries whose time limit has expired, or with `all` every query.
-    pub fn expire(&mut self, now: u64, all: bool, result: &mut LoadResult) {
+    pub(crate) fn expire(&mut self, now: u64, all: bool, result: &mut LoadResult) {
         let reply_timeout = self.reply_timeout;
         for flight in &mut self.ring {
             if flight.is_pending && (all || now.saturating_sub(flight.sent) > reply_timeout) {
@@ -328,16 +328,16 @@ impl<'p> PendingQueries<'p> {
 
 /// A clock that counts nanoseconds since the start of a load.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(Instant);
+pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
     /// Starts the clock.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
     /// The elapsed time.
-    pub fn now(self) -> u64 {
+    pub(crate) fn now(self) -> u64 {
         self.0.elapsed().as_nanos() as u64
     }
 }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 /// Pins the calling thread, and threads and processes that it starts later, to one processor; `None` means
 /// all.
-pub fn pin(cpu: Option<usize>) {
+pub(crate) fn pin(cpu: Option<usize>) {
     let mut set = CpuSet::new();
     let cpus = cpu.map_or(0..CpuSet::count(), |cpu| cpu..cpu + 1);
     for cpu in cpus {
@@ -24,14 +24,14 @@ pub fn pin(cpu: Option<usize>) {
 }
 
 /// The processors that this process may use.
-pub fn processors() -> Vec<usize> {
+pub(crate) fn processors() -> Vec<usize> {
     let set = sched_getaffinity(Pid::from_raw(0)).expect("the affinity can be read");
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
 }
 
 /// Moves this process into a network namespace that has only loopback. Must be called before any thread is
 /// started.
-pub fn enter_own_network() -> io::Result<()> {
+pub(crate) fn enter_own_network() -> io::Result<()> {
     let before = File::open("/proc/self/ns/net")?;
     unshare(CloneFlags::CLONE_NEWNET)?;
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
@@ -43,7 +43,7 @@ pub fn enter_own_network() -> io::Result<()> {
 }
 
 /// Raises the limit of open files as far as permitted; servers inherit it.
-pub fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most.min(65_536), most);
     }
@@ -51,7 +51,7 @@ pub fn raise_file_limit() {
 
 /// The number of datagrams that the kernel has dropped because a UDP socket was full, over all sockets with
 /// this port (column `drops`, proc_net_udp(5)).
-pub fn udp_drops(port: u16) -> u64 {
+pub(crate) fn udp_drops(port: u16) -> u64 {
     let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let suffix = format!(":{port:04X}");
     let drops = |line: &str| {
@@ -63,7 +63,7 @@ pub fn udp_drops(port: u16) -> u64 {
 }
 
 /// The path of a program in `PATH` or in the folders where Debian installs daemons.
-pub fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
@@ -71,18 +71,18 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 /// Free ports, in ascending order. They are below the range that the system assigns to clients.
 #[derive(Debug)]
-pub struct Ports {
+pub(crate) struct Ports {
     next: u16,
 }
 
 impl Ports {
     /// Starts with port 5301.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: 5301 }
     }
 
     /// The next port that is free for both UDP and TCP.
-    pub fn take(&mut self) -> io::Result<u16> {
+    pub(crate) fn take(&mut self) -> io::Result<u16> {
         while self.next < 32_000 {
             let port = self.next;
             self.next += 1;
@@ -96,7 +96,7 @@ impl Ports {
 }
 
 /// The model of the processor, the number of processors, and the version of the kernel.
-pub fn description() -> String {
+pub(crate) fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

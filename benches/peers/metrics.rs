@@ -8,11 +8,11 @@ use crate::in_flight::LoadResult;
 
 /// The response of `/metrics` at one time.
 #[derive(Clone, Debug)]
-pub struct MetricsPage(String);
+pub(crate) struct MetricsPage(String);
 
 impl MetricsPage {
     /// Requests the metrics.
-    pub fn read(port: u16) -> io::Result<Self> {
+    pub(crate) fn read(port: u16) -> io::Result<Self> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
@@ -34,7 +34,7 @@ impl MetricsPage {
 ///
 /// A query that counts as lost may have been answered too late. Therefore, a counter may grow by more than
 /// the number of replies received, but not by more than the number of queries sent.
-pub fn differences(before: &MetricsPage, after: &MetricsPage, result: &LoadResult) -> Vec<String> {
+pub(crate) fn differences(before: &MetricsPage, after: &MetricsPage, result: &LoadResult) -> Vec<String> {
     let mut found = Vec::new();
     let mut check = |metric: &str, label: &str, received: u64| {
         let start_with_world = after.sum(metric, label).saturating_sub(before.sum(metric, label));

@@ -67,7 +67,7 @@ const EXPIRED: &str = "expired names";
 
 /// The result of one server in one part.
 #[derive(Clone, Debug, Serialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The name of the set-up.
     pub setup: &'static str,
     /// The name of the workload.
@@ -104,7 +104,7 @@ pub struct Record {
 /// The figures of one load. Shares are relative to all queries. Times include all queries: one without a
 /// matching reply counts as longer than all others, and a quantile that falls on one is infinite.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Queries per second that were sent.
     pub rate: f64,
     /// Queries sent.
@@ -159,7 +159,7 @@ impl Figures {
 
 impl Record {
     /// The record as one line, for standard error.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Self { setup, part, server, round, living, .. } = self;
         let mut line = format!("{setup} outage, {part}, round {}, {server}", round + 1);
         let _ = write!(
@@ -202,7 +202,11 @@ struct NameServers {
 
 impl Bench {
     /// Measures both parts, and passes on each record when it is complete.
-    pub fn outage(&mut self, environment: Environment<'_>, each: &mut dyn FnMut(Record)) -> io::Result<()> {
+    pub(crate) fn outage(
+        &mut self,
+        environment: Environment<'_>,
+        each: &mut dyn FnMut(Record),
+    ) -> io::Result<()> {
         let (port, switch) = upstream::start_switched(environment.setup.generator_cpu)?;
         let dead = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let servers = NameServers { dead, port, switch };
@@ -372,7 +376,7 @@ fn record<const LOADS: usize>(
 // ---- tables ---------------------------------------------------------------------------------------------
 
 /// The tables of both parts.
-pub fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
+pub(crate) fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
     let rounds = records.iter().map(|record| record.round + 1).max().unwrap_or(0);
     let rounds = if rounds == 1 { "One round".to_owned() } else { format!("{rounds} rounds, medians") };
     let threads = match setup.server_cpu {

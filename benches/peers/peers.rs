@@ -18,7 +18,7 @@ use crate::workload::Workload;
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "lower")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// This project
     Plustwo,
     /// Unbound
@@ -41,7 +41,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name of the program, which is used in tables.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plustwo => "plustwo",
             Self::Unbound => "unbound",
@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// The Debian package that contains it.
-    pub fn package(self) -> &'static str {
+    pub(crate) fn package(self) -> &'static str {
         match self {
             Self::Unbound => "unbound",
             Self::Nsd => "nsd",
@@ -68,7 +68,7 @@ impl Kind {
     }
 
     /// The path of the program. plustwo is the one that cargo built.
-    pub fn program(self) -> Option<PathBuf> {
+    pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
             Self::Plustwo => Some(env!("CARGO_BIN_EXE_plustwo").into()),
             Self::Ceiling => std::env::current_exe().ok(),
@@ -77,7 +77,7 @@ impl Kind {
     }
 
     /// Whether the server can be measured with a workload.
-    pub fn supports(self, workload: Workload) -> bool {
+    pub(crate) fn supports(self, workload: Workload) -> bool {
         match self {
             Self::Plustwo => true,
             Self::Ceiling => workload == Workload::Ceiling,
@@ -94,14 +94,14 @@ impl Kind {
 
 impl Workload {
     /// Whether only plustwo has what the workload measures.
-    pub fn is_plustwo_only(self) -> bool {
+    pub(crate) fn is_plustwo_only(self) -> bool {
         matches!(self, Self::Endpoint | Self::Workers | Self::Log | Self::Growth | Self::Ceiling)
     }
 }
 
 /// The settings of a server.
 #[derive(Clone, Debug)]
-pub struct ServerSpec<'d> {
+pub(crate) struct ServerSpec<'d> {
     /// A folder for its files.
     pub folder: &'d Path,
     /// The port on which it answers.
@@ -124,7 +124,7 @@ pub struct ServerSpec<'d> {
 
 /// Additional settings for `outage`: a forwarded zone for each of two name servers, and stale answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outage {
+pub(crate) struct Outage {
     /// The port of a name server that never answers.
     pub dead: u16,
     /// Milliseconds after which a client receives a stale answer, if this can be configured. `None` means the
@@ -133,14 +133,14 @@ pub struct Outage {
 }
 
 /// The zone that is forwarded to the name server that never answers.
-pub const DEAD_ZONE: &str = "dead.example";
+pub(crate) const DEAD_ZONE: &str = "dead.example";
 
 /// The zone that is forwarded to the upstream.
-pub const LIVING_ZONE: &str = "alive.example";
+pub(crate) const LIVING_ZONE: &str = "alive.example";
 
 /// The data of a server.
 #[derive(Clone, Copy, Debug)]
-pub enum Data<'d> {
+pub(crate) enum Data<'d> {
     /// Zones, which every server can serve.
     Zones(&'d [Zone]),
     /// A world: the rest of plustwo's configuration.
@@ -159,7 +159,7 @@ impl<'d> Data<'d> {
 
 /// How a server is started, and notified of new data.
 #[derive(Clone, Debug)]
-pub struct Launch {
+pub(crate) struct Launch {
     /// Command lines, one per process.
     pub lines: Vec<Vec<String>>,
     /// How it is notified.
@@ -168,7 +168,7 @@ pub struct Launch {
 
 /// How a server is notified of new data.
 #[derive(Clone, Debug)]
-pub enum Reload {
+pub(crate) enum Reload {
     /// A signal to its first process.
     Signal(Signal),
     /// A command.
@@ -177,7 +177,7 @@ pub enum Reload {
 
 impl Kind {
     /// Writes configuration and data.
-    pub fn prepare(self, spec: &ServerSpec<'_>) -> io::Result<Launch> {
+    pub(crate) fn prepare(self, spec: &ServerSpec<'_>) -> io::Result<Launch> {
         self.write_data(spec, spec.data.zones(), 1)?;
         let program = self.program().ok_or_else(|| io::Error::other(format!("no {}", self.name())))?;
         let program = program.to_string_lossy().into_owned();
@@ -194,7 +194,7 @@ impl Kind {
     }
 
     /// Writes the data of zones. Servers only reload a zone if its serial has increased.
-    pub fn write_data(self, spec: &ServerSpec<'_>, zones: &[Zone], serial: u32) -> io::Result<()> {
+    pub(crate) fn write_data(self, spec: &ServerSpec<'_>, zones: &[Zone], serial: u32) -> io::Result<()> {
         match self {
             Self::Plustwo | Self::Nsd | Self::Named | Self::PdnsRecursor => {
                 let has_soa = self != Self::Plustwo;
@@ -209,7 +209,7 @@ impl Kind {
 
 impl ServerSpec<'_> {
     /// The address on which it answers.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 

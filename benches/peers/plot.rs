@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 /// A line with its label.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub(crate) struct Line {
     /// The label at its end.
     pub name: &'static str,
     /// Its points, from left to right. Both coordinates are positive.
@@ -45,7 +45,7 @@ const COLOURS: [(&str, &str); 10] = [
 ];
 
 /// Draws lines. The image contains a style for dark pages, so one image is enough.
-pub fn svg(title: &str, across: &str, up: &str, lines: &[Line]) -> String {
+pub(crate) fn svg(title: &str, across: &str, up: &str, lines: &[Line]) -> String {
     let scale = Scale::of(lines);
     let mut text = head(title);
     scale.write_grid(&mut text);

@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Processes and folders that must not outlive the benchmark. They are removed when a signal ends it.
 #[derive(Clone, Debug, Default)]
-pub struct Cleanup(Arc<Mutex<CleanupTargets>>);
+pub(crate) struct Cleanup(Arc<Mutex<CleanupTargets>>);
 
 /// The running processes and existing folders.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct CleanupTargets {
 impl Cleanup {
     /// Ends every process when this process receives a termination signal. Must be called before any other
     /// thread is started, because that thread would receive the signals.
-    pub fn on_exit() -> io::Result<Self> {
+    pub(crate) fn on_exit() -> io::Result<Self> {
         let cleanup = Self::default();
         let signals = termination_signals();
         signals.thread_block()?;
@@ -49,7 +49,7 @@ impl Cleanup {
     }
 
     /// Adds a folder to be removed. It may already have been removed.
-    pub fn add_folder(&self, folder: &Path) {
+    pub(crate) fn add_folder(&self, folder: &Path) {
         self.targets().folders.insert(folder.to_owned());
     }
 
@@ -68,14 +68,19 @@ impl Cleanup {
 
 /// A process of a server. It is ended when dropped.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     cleanup: Cleanup,
 }
 
 impl Process {
     /// Starts a command line on one processor, or on all. Its output is appended to a file.
-    pub fn start(line: &[String], cpu: Option<usize>, log: &Path, cleanup: &Cleanup) -> io::Result<Self> {
+    pub(crate) fn start(
+        line: &[String],
+        cpu: Option<usize>,
+        log: &Path,
+        cleanup: &Cleanup,
+    ) -> io::Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -86,17 +91,17 @@ impl Process {
     }
 
     /// Its process ID.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.id() as i32
     }
 
     /// Whether it has ended.
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Sends a signal to it.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
 
@@ -167,7 +172,7 @@ fn children(pid: i32) -> Vec<i32> {
 
 /// Processor time of processes and all their descendants, including those that have ended: user and system
 /// time in seconds.
-pub fn cpu_seconds(processes: &[Process]) -> f64 {
+pub(crate) fn cpu_seconds(processes: &[Process]) -> f64 {
     let ticks: u64 = all(processes).map(ticks).sum();
     let a_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     ticks as f64 / a_second as f64
@@ -182,7 +187,7 @@ fn ticks(pid: i32) -> u64 {
 }
 
 /// Resident memory of processes and all their descendants, in MiB.
-pub fn memory_mib(processes: &[Process]) -> f64 {
+pub(crate) fn memory_mib(processes: &[Process]) -> f64 {
     all(processes).map(resident_kib).sum::<f64>() / 1024.0
 }
 

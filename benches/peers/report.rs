@@ -12,7 +12,7 @@ use crate::workload::Workload;
 
 /// The result of one server in one round.
 #[derive(Clone, Debug, Serialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The name of the set-up.
     pub setup: &'static str,
     /// The name of the workload.
@@ -28,7 +28,7 @@ pub struct Record {
 
 impl Record {
     /// Creates a record.
-    pub fn new(
+    pub(crate) fn new(
         setup: &Setup,
         workload: Workload,
         participant: &Participant,
@@ -40,7 +40,7 @@ impl Record {
     }
 
     /// The record as one line, for standard error.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Self { setup, workload, server, round, figures } = self;
         let cpu = figures.cpu_us.map_or(String::new(), |cpu| format!(", {cpu:.2} µs CPU per answer"));
         format!(
@@ -54,7 +54,7 @@ impl Record {
 
 /// The figures of a run. The suffix of a name is the unit.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Queries sent.
     pub sent: u64,
     /// Replies that match a query.
@@ -99,7 +99,7 @@ pub struct Figures {
 
 impl Figures {
     /// The figures of a load, given the processor seconds of the server.
-    pub fn new(result: &LoadResult, cpu: f64) -> Self {
+    pub(crate) fn new(result: &LoadResult, cpu: f64) -> Self {
         let times = &result.times;
         Self {
             sent: result.sent,
@@ -128,7 +128,7 @@ type Runs<'r> = Vec<&'r Record>;
 type Column = (&'static str, fn(&Runs<'_>, &Runs<'_>) -> String);
 
 /// The table of one workload in one set-up. Servers are sorted by their CPU time per answer.
-pub fn table(setup: &Setup, workload: Workload, records: &[Record], base: &str) -> String {
+pub(crate) fn table(setup: &Setup, workload: Workload, records: &[Record], base: &str) -> String {
     let base = base_of(workload, base);
     let mut servers: BTreeMap<&str, Runs<'_>> = BTreeMap::new();
     for record in records.iter().filter(|r| r.setup == setup.name && r.workload == workload.name()) {
@@ -227,7 +227,7 @@ fn spread_of(values: Vec<f64>, places: usize) -> String {
 }
 
 /// The median of values. `None` if there are none.
-pub fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     match values.len() {
@@ -238,7 +238,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// A number with thousands separators.
-pub fn number(value: f64, places: usize) -> String {
+pub(crate) fn number(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
     let mut grouped = String::new();
@@ -252,7 +252,7 @@ pub fn number(value: f64, places: usize) -> String {
 }
 
 /// The text with a capital first letter.
-pub fn capitalised(text: &str) -> String {
+pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
@@ -261,10 +261,10 @@ pub fn capitalised(text: &str) -> String {
 
 /// A part of a page: the marker, as in `<!-- MARKER -->` and `<!-- /MARKER -->`, and the text to be placed
 /// between them.
-pub type Part<'t> = (&'static str, &'t str);
+pub(crate) type Part<'t> = (&'static str, &'t str);
 
 /// The page with new text between its markers. A page without any of these markers is replaced by the texts.
-pub fn fill_in(page: &str, parts: &[Part<'_>]) -> String {
+pub(crate) fn fill_in(page: &str, parts: &[Part<'_>]) -> String {
     if parts.iter().all(|(marker, _)| between_marks(page, marker).is_none()) {
         return parts.iter().map(|(_, text)| *text).collect();
     }

@@ -20,7 +20,7 @@ use crate::stream;
 use crate::workload::{Plan, Workload};
 
 /// Time limit for the first answer of a server.
-pub const START: Duration = Duration::from_secs(120);
+pub(crate) const START: Duration = Duration::from_secs(120);
 
 /// Queries per second while data changes, and for how long.
 const RELOAD_RATE: f64 = 10_000.0;
@@ -31,7 +31,7 @@ const RELOAD_AFTER: Duration = Duration::from_secs(2);
 
 /// State shared by all rounds.
 #[derive(Debug)]
-pub struct Bench {
+pub(crate) struct Bench {
     /// Ends all servers when the benchmark ends.
     pub cleanup: Cleanup,
     /// Free ports.
@@ -50,7 +50,7 @@ pub struct Bench {
 
 /// Where a workload runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Environment<'s> {
+pub(crate) struct Environment<'s> {
     /// The set-up.
     pub setup: &'s Setup,
     /// The port of the upstream.
@@ -59,7 +59,7 @@ pub struct Environment<'s> {
 
 impl Bench {
     /// Measures a workload, and passes on each record when it is complete.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         environment: Environment<'_>,
         workload: Workload,
@@ -94,7 +94,7 @@ impl Bench {
     }
 
     /// Starts a server.
-    pub fn start<'d>(
+    pub(crate) fn start<'d>(
         &mut self,
         environment: Environment<'_>,
         participant: Participant,
@@ -151,7 +151,7 @@ impl Bench {
 
     /// Fills the cache of a server. Twice, because queries may be lost, and because plustwo's packet cache
     /// inserts a reply for the second query.
-    pub fn warm(&self, setup: &Setup, plan: &Plan, server: &Server<'_>) -> io::Result<()> {
+    pub(crate) fn warm(&self, setup: &Setup, plan: &Plan, server: &Server<'_>) -> io::Result<()> {
         let mut result = LoadResult::default();
         for _ in 0..2 {
             let load = self.load(setup, plan, server, Pace::Outstanding(48), LoadEnd::Once);
@@ -177,7 +177,7 @@ impl Bench {
     }
 
     /// A load on a server, with the sockets of the set-up.
-    pub fn load<'l>(
+    pub(crate) fn load<'l>(
         &'l self,
         setup: &Setup,
         plan: &'l Plan,
@@ -201,7 +201,7 @@ impl Bench {
     }
 
     /// Loads a server once.
-    pub fn measure(
+    pub(crate) fn measure(
         &self,
         setup: &Setup,
         workload: Workload,
@@ -317,7 +317,7 @@ fn reload_after(server: &Server<'_>, name: &str) -> io::Result<Option<f64>> {
 
 /// Runs loads and checks the replies, for plustwo also against its own counters. Returns the results and the
 /// processor seconds used by the server.
-pub fn run_checked<const LOADS: usize>(
+pub(crate) fn run_checked<const LOADS: usize>(
     server: &Server<'_>,
     run: impl Fn() -> io::Result<[LoadResult; LOADS]>,
 ) -> io::Result<([LoadResult; LOADS], f64)> {

@@ -18,7 +18,7 @@ use crate::wire::{HEADER, Reply, Template, Type};
 
 /// A server that takes part, with its variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
+pub(crate) struct Participant {
     /// Its name in tables.
     pub label: String,
     /// The kind of server.
@@ -35,7 +35,7 @@ pub struct Participant {
 
 impl Participant {
     /// A server with its default name and settings.
-    pub fn new(kind: Kind, threads: usize) -> Self {
+    pub(crate) fn new(kind: Kind, threads: usize) -> Self {
         let label = kind.name().to_owned();
         Self { label, kind, threads, query_log: false, packet_cache: true, outage: None }
     }
@@ -43,7 +43,7 @@ impl Participant {
 
 /// Where a server runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Placement<'b> {
+pub(crate) struct Placement<'b> {
     /// The processor that it is pinned to.
     pub cpu: Option<usize>,
     /// The port of the upstream.
@@ -54,7 +54,7 @@ pub struct Placement<'b> {
 
 /// A running server. It is ended when dropped.
 #[derive(Debug)]
-pub struct Server<'d> {
+pub(crate) struct Server<'d> {
     /// The server and its variant.
     pub participant: Participant,
     // Declared before the folder, so that the processes end before it is removed.
@@ -70,7 +70,7 @@ pub struct Server<'d> {
 
 impl<'d> Server<'d> {
     /// Writes the configuration and starts the server, which may not answer immediately.
-    pub fn start(
+    pub(crate) fn start(
         participant: Participant,
         placement: Placement<'_>,
         data: Data<'d>,
@@ -112,12 +112,12 @@ impl<'d> Server<'d> {
     }
 
     /// The address on which it answers.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.spec().address()
     }
 
     /// Waits until the server answers a query for a name with an address. Returns the time since its start.
-    pub fn wait_for(&mut self, name: &str, longest: Duration) -> io::Result<Duration> {
+    pub(crate) fn wait_for(&mut self, name: &str, longest: Duration) -> io::Result<Duration> {
         while self.started.elapsed() < longest {
             if self.has_address(name) {
                 return Ok(self.started.elapsed());
@@ -131,7 +131,7 @@ impl<'d> Server<'d> {
     }
 
     /// Whether the server answers a query for a name with an address now.
-    pub fn has_address(&self, name: &str) -> bool {
+    pub(crate) fn has_address(&self, name: &str) -> bool {
         query_once(self.address(), name).unwrap_or(false)
     }
 
@@ -147,12 +147,12 @@ impl<'d> Server<'d> {
     }
 
     /// Replaces the data files of the server, without notifying it.
-    pub fn rewrite(&self, zones: &[Zone]) -> io::Result<()> {
+    pub(crate) fn rewrite(&self, zones: &[Zone]) -> io::Result<()> {
         self.participant.kind.write_data(&self.spec(), zones, 2)
     }
 
     /// Notifies the server that its data has changed.
-    pub fn reload(&self) -> io::Result<()> {
+    pub(crate) fn reload(&self) -> io::Result<()> {
         match &self.launch.reload {
             Some(Reload::Signal(signal)) => self.processes[0].signal(*signal),
             Some(Reload::Line(line)) => {
@@ -166,17 +166,17 @@ impl<'d> Server<'d> {
     }
 
     /// Processor seconds used so far.
-    pub fn cpu_seconds(&self) -> f64 {
+    pub(crate) fn cpu_seconds(&self) -> f64 {
         cpu_seconds(&self.processes)
     }
 
     /// Resident memory, in MiB.
-    pub fn memory_mib(&self) -> f64 {
+    pub(crate) fn memory_mib(&self) -> f64 {
         memory_mib(&self.processes)
     }
 
     /// The metrics, if the server is plustwo.
-    pub fn metrics(&self) -> io::Result<Option<MetricsPage>> {
+    pub(crate) fn metrics(&self) -> io::Result<Option<MetricsPage>> {
         (self.participant.kind == Kind::Plustwo).then(|| MetricsPage::read(self.admin)).transpose()
     }
 }

@@ -3,7 +3,7 @@
 /// The name of a set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "lower")]
-pub enum SetupName {
+pub(crate) enum SetupName {
     /// The server, with one thread, has its own processor; generator and upstream share another
     Pin1,
     /// The server has two threads, and nothing is pinned
@@ -12,7 +12,7 @@ pub enum SetupName {
 
 /// How servers and load share the machine.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// Its name in tables.
     pub name: &'static str,
     /// The processor of the server.
@@ -33,7 +33,7 @@ impl Setup {
     /// # Errors
     ///
     /// The set-up needs two processors and there is only one.
-    pub fn new(name: SetupName, processors: &[usize]) -> Result<Self, String> {
+    pub(crate) fn new(name: SetupName, processors: &[usize]) -> Result<Self, String> {
         match (name, processors) {
             (SetupName::Pin1, [server, generator, ..]) => Ok(Self {
                 name: "pin1",
@@ -56,7 +56,7 @@ impl Setup {
     }
 
     /// Description for the heading of a table.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         match (self.server_cpu, self.generator_cpu) {
             (Some(server), Some(generator)) => format!(
                 "server: one thread on processor {server}; generator and upstream on processor {generator}; {} \

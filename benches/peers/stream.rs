@@ -12,10 +12,10 @@ use crate::in_flight::{LoadEnd, LoadResult, Pace, PendingQueries, REPLY_TIMEOUT,
 use crate::machine;
 
 /// Number of connections.
-pub const CONNECTIONS: usize = 20;
+pub(crate) const CONNECTIONS: usize = 20;
 
 /// Number of queries in flight on each of them.
-pub const IN_FLIGHT: usize = 8;
+pub(crate) const IN_FLIGHT: usize = 8;
 
 /// Maximum number of octets per read.
 const READ_SIZE: usize = 16 * 1024;
@@ -24,7 +24,7 @@ const READ_SIZE: usize = 16 * 1024;
 const POLL_TIMEOUT_MS: u8 = 2;
 
 /// Runs a load over TCP on a separate thread. It needs a pace by number outstanding and a time limit.
-pub fn run(load: &Load<'_>) -> io::Result<LoadResult> {
+pub(crate) fn run(load: &Load<'_>) -> io::Result<LoadResult> {
     let run = || {
         machine::pin(load.cpu);
         load_streams(load)

@@ -33,11 +33,11 @@ const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 const TTL: u32 = 3600;
 
 /// The TTL of an address of the upstream that can be silenced, in seconds.
-pub const SHORT_TTL: u32 = 2;
+pub(crate) const SHORT_TTL: u32 = 2;
 
 /// How queries are answered.
 #[derive(Clone, Copy, Debug)]
-pub enum ReplyMode<'s> {
+pub(crate) enum ReplyMode<'s> {
     /// By name and type, as described above.
     ByName,
     /// Always two IPv4 addresses, regardless of the name.
@@ -48,7 +48,7 @@ pub enum ReplyMode<'s> {
 
 /// Whether an upstream answers, and with which addresses.
 #[derive(Debug, Default)]
-pub struct UpstreamSwitch {
+pub(crate) struct UpstreamSwitch {
     is_silent: AtomicBool,
     /// The second octet of IPv4 addresses.
     generation: AtomicU8,
@@ -56,12 +56,12 @@ pub struct UpstreamSwitch {
 
 impl UpstreamSwitch {
     /// Stops answering. Queries are still received.
-    pub fn silence(&self) {
+    pub(crate) fn silence(&self) {
         self.is_silent.store(true, Ordering::Release);
     }
 
     /// Answers again, with addresses of a new generation, which is returned.
-    pub fn restore(&self) -> u8 {
+    pub(crate) fn restore(&self) -> u8 {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         self.is_silent.store(false, Ordering::Release);
         generation
@@ -75,7 +75,7 @@ impl UpstreamSwitch {
 
 /// Starts an upstream that can be silenced, on a separate thread that runs until the process ends. Returns
 /// its port.
-pub fn start_switched(cpu: Option<usize>) -> io::Result<(u16, Arc<UpstreamSwitch>)> {
+pub(crate) fn start_switched(cpu: Option<usize>) -> io::Result<(u16, Arc<UpstreamSwitch>)> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = socket.local_addr()?.port();
     let switch = Arc::<UpstreamSwitch>::default();
@@ -88,7 +88,7 @@ pub fn start_switched(cpu: Option<usize>) -> io::Result<(u16, Arc<UpstreamSwitch
 }
 
 /// Starts the upstream on a separate thread that runs until the process ends. Returns its port.
-pub fn start(cpu: Option<usize>) -> io::Result<u16> {
+pub(crate) fn start(cpu: Option<usize>) -> io::Result<u16> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = socket.local_addr()?.port();
     thread::Builder::new().name("upstream".to_owned()).spawn(move || {
@@ -99,7 +99,7 @@ pub fn start(cpu: Option<usize>) -> io::Result<u16> {
 }
 
 /// Answers queries indefinitely, one batch at a time.
-pub fn serve(socket: &UdpSocket, mode: ReplyMode<'_>) -> io::Result<()> {
+pub(crate) fn serve(socket: &UdpSocket, mode: ReplyMode<'_>) -> io::Result<()> {
     enlarge_buffers(socket)?;
     let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
     let mut replies: Vec<Vec<u8>> = Vec::with_capacity(BATCH);

@@ -5,14 +5,14 @@
 use std::net::Ipv4Addr;
 
 /// Length of a header (RFC 1035 section 4.1.1).
-pub const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 
 /// Number of octets of the first label that differ in every query.
 const UNIQUE: usize = 16;
 
 /// The query types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub(crate) enum Type {
     /// IPv4 addresses.
     A = 1,
     /// IPv6 addresses.
@@ -30,7 +30,7 @@ const EDE: u16 = 15;
 
 /// A query that can be sent any number of times.
 #[derive(Clone, Debug)]
-pub struct Template {
+pub(crate) struct Template {
     /// The message, with ID 0.
     pub wire: Box<[u8]>,
     /// Length of the question: name, type and class.
@@ -41,7 +41,7 @@ pub struct Template {
 
 impl Template {
     /// Creates a query for a name, with EDNS and a payload size of 1232 octets.
-    pub fn new(name: &str, qtype: Type) -> Self {
+    pub(crate) fn new(name: &str, qtype: Type) -> Self {
         let mut wire = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
         for label in name.split('.') {
             wire.push(u8::try_from(label.len()).expect("labels of the benchmark are short"));
@@ -54,7 +54,7 @@ impl Template {
     }
 
     /// Creates a query with an EDNS Client Subnet of a whole IPv4 address.
-    pub fn with_client_subnet(name: &str, qtype: Type, client_subnet: Ipv4Addr) -> Self {
+    pub(crate) fn with_client_subnet(name: &str, qtype: Type, client_subnet: Ipv4Addr) -> Self {
         let template = Self::new(name, qtype);
         let mut wire = template.wire.into_vec();
         let length_at = wire.len() - 1;
@@ -66,14 +66,14 @@ impl Template {
     }
 
     /// Creates a query whose first label is different every time.
-    pub fn unique(parent: &str, qtype: Type) -> Self {
+    pub(crate) fn unique(parent: &str, qtype: Type) -> Self {
         let mut template = Self::new(&format!("{}.{parent}", "0".repeat(UNIQUE)), qtype);
         template.unique_at = Some(HEADER + 1);
         template
     }
 
     /// Writes the message with an ID and, if the first label is to be unique, with `serial` in it.
-    pub fn write(&self, id: u16, serial: impl FnOnce() -> u64, out: &mut [u8]) {
+    pub(crate) fn write(&self, id: u16, serial: impl FnOnce() -> u64, out: &mut [u8]) {
         out[..self.wire.len()].copy_from_slice(&self.wire);
         out[..2].copy_from_slice(&id.to_be_bytes());
         if let Some(at) = self.unique_at {
@@ -88,7 +88,7 @@ impl Template {
 
 /// The parsed content of a reply.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Reply<'r> {
+pub(crate) struct Reply<'r> {
     /// The rcode in the header.
     pub rcode: u8,
     /// Number of addresses in the answer section.
@@ -101,7 +101,7 @@ pub struct Reply<'r> {
 
 impl<'r> Reply<'r> {
     /// Parses a reply whose question has been compared. `None` if it is malformed.
-    pub fn read(message: &'r [u8], question_length: usize) -> Option<Self> {
+    pub(crate) fn read(message: &'r [u8], question_length: usize) -> Option<Self> {
         let count = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
         let mut reply = Self { rcode: message[3] & 15, ..Self::default() };
         let mut reader = Reader { rest: message.get(HEADER + question_length..)? };
@@ -124,7 +124,7 @@ impl<'r> Reply<'r> {
     }
 
     /// The distinct egress paths in the annotations of the reply: class and reach, as the metrics count them.
-    pub fn paths(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
         let errors = self.errors;
         let path_of = move |at: usize| parse_path(errors[at]);
         let is_first = move |&at: &usize| at == 0 || !(0..at).any(|earlier| path_of(earlier) == path_of(at));

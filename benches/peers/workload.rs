@@ -20,7 +20,7 @@ const A_PERCENT: usize = 65;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "lower")]
-pub enum Workload {
+pub(crate) enum Workload {
     /// 1,000 names in 10 private zones, with two A records each
     Local,
     /// 10,000 forwarded names from a warm cache, by Zipf's law
@@ -53,7 +53,7 @@ pub enum Workload {
 
 impl Workload {
     /// Its name on the command line and in tables.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Cached => "cached",
@@ -73,7 +73,7 @@ impl Workload {
     }
 
     /// Description for the heading of its table.
-    pub fn summary(self) -> &'static str {
+    pub(crate) fn summary(self) -> &'static str {
         match self {
             Self::Local => "1,000 names in 10 private zones, two A records each; AAAA has no data",
             Self::Cached => {
@@ -96,7 +96,7 @@ impl Workload {
 
     /// The set-ups that are suitable, the usual one first. For CPU per answer one is enough, unless the
     /// number of threads matters.
-    pub fn setups(self) -> &'static [SetupName] {
+    pub(crate) fn setups(self) -> &'static [SetupName] {
         match self {
             Self::Workers | Self::Outage => &[SetupName::Free2],
             Self::Endpoint | Self::Scale | Self::Reload | Self::Log | Self::Growth | Self::Ceiling => {
@@ -107,25 +107,25 @@ impl Workload {
     }
 
     /// Whether the cache is filled first.
-    pub fn is_warmed(self) -> bool {
+    pub(crate) fn is_warmed(self) -> bool {
         matches!(self, Self::Cached | Self::Mixed)
     }
 
     /// Whether answers require the upstream.
-    pub fn forwards(self) -> bool {
+    pub(crate) fn forwards(self) -> bool {
         matches!(self, Self::Cached | Self::Mixed | Self::Miss | Self::Outage)
     }
 
     /// Whether the generator spins if it has its own processor, so that the server does not pay for waking
     /// it. Not if the upstream shares that processor.
-    pub fn spins(self) -> bool {
+    pub(crate) fn spins(self) -> bool {
         matches!(self, Self::Local | Self::Cached | Self::Latency | Self::Log | Self::Growth)
     }
 }
 
 /// Queries and the order in which they are sent.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The queries.
     pub templates: Vec<Template>,
     /// Indices of queries.
@@ -134,7 +134,7 @@ pub struct Plan {
 
 impl Plan {
     /// The queries of a workload for servers with these zones.
-    pub fn new(workload: Workload, zones: &[Zone]) -> Self {
+    pub(crate) fn new(workload: Workload, zones: &[Zone]) -> Self {
         let mut queries = QuerySet::default();
         let new_names = |queries: &mut QuerySet| queries.add_unique("new.example.com");
         let local: Vec<u32> =
@@ -168,7 +168,7 @@ impl Plan {
     }
 
     /// Each query of a world once, in order.
-    pub fn of_world(world: &World) -> Self {
+    pub(crate) fn of_world(world: &World) -> Self {
         let template = |question: &Question| match question.client_subnet {
             Some(client_subnet) => Template::with_client_subnet(&question.name, Type::A, client_subnet),
             None => Template::new(&question.name, Type::A),
@@ -179,7 +179,7 @@ impl Plan {
     }
 
     /// A new name below `parent` in every query.
-    pub fn new_names(parent: &str) -> Self {
+    pub(crate) fn new_names(parent: &str) -> Self {
         let mut queries = QuerySet::default();
         let name = queries.add_unique(parent);
         let order = random_order(&mut Rng::new(21), |_| name);
@@ -187,14 +187,14 @@ impl Plan {
     }
 
     /// An A query for each name, in order.
-    pub fn each(names: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn each(names: impl Iterator<Item = String>) -> Self {
         let templates: Vec<Template> = names.map(|name| Template::new(&name, Type::A)).collect();
         let order = (0..templates.len() as u32).collect();
         Self { templates, order }
     }
 
     /// Each forwarded name and each name that does not exist, once per type: fills the caches.
-    pub fn warming() -> Self {
+    pub(crate) fn warming() -> Self {
         let mut queries = QuerySet::default();
         for name in forwarded().chain(nonexistent()) {
             queries.add(&name);

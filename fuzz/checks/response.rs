@@ -17,7 +17,7 @@ const MIN_RECORD: usize = 11;
 const MAX_GROWTH: usize = 128;
 
 /// Checks one message.
-pub fn check(message: &[u8]) {
+pub(crate) fn check(message: &[u8]) {
     let Ok(response) = Response::parse(message) else { return };
     check_bounds(message, &response);
     check_matching(message, &response);

@@ -9,7 +9,7 @@ const MAX_QUERIES: usize = 24;
 const ATTEMPTS: usize = 3;
 
 /// Checks one sequence. The octets select the queries and the second order in which they are sent.
-pub async fn check(upstreams: &Upstreams, octets: &[u8]) {
+pub(crate) async fn check(upstreams: &Upstreams, octets: &[u8]) {
     let mut rest = octets;
     let mut below = chooser(&mut rest);
     let length = 1 + below(MAX_QUERIES);

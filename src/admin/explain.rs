@@ -17,7 +17,7 @@ use crate::serve::inspect::{Explained, Inspection};
 
 /// The query parameters.
 #[derive(Debug, Deserialize)]
-pub struct ExplainQuery {
+pub(super) struct ExplainQuery {
     /// The name.
     name: Option<String>,
     /// The record type. Default: A.
@@ -31,7 +31,7 @@ pub struct ExplainQuery {
 }
 
 /// Explains the answer that the daemon gives to a name, or the path to an address, from a location.
-pub async fn explain(
+pub(super) async fn explain(
     State(admin): State<Admin>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     Query(parameters): Query<ExplainQuery>,

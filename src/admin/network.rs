@@ -8,7 +8,7 @@ use super::Admin;
 use crate::world::{Endpoint, Index, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
 /// The network as JSON: objects by ID, without internal state.
-pub async fn network(State(admin): State<Admin>) -> Json<Value> {
+pub(super) async fn network(State(admin): State<Admin>) -> Json<Value> {
     Json(value(&admin.engine.live().load()))
 }
 

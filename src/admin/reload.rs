@@ -62,7 +62,7 @@ pub struct Finding {
 
 /// Reloads and responds: 200 if the configuration is in use, 422 if it was rejected. JSON, or text with
 /// `Accept: text/plain`.
-pub async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+pub(super) async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let outcome = (admin.reload)().await;
     let status = match *outcome {
         ReloadOutcome::Reloaded { .. } | ReloadOutcome::Unchanged { .. } => StatusCode::OK,

@@ -46,7 +46,7 @@ pub(super) struct ServerLimits {
 
 impl ServerLimits {
     /// The usual times, for a number of connections.
-    pub fn new(connections: usize) -> Self {
+    pub(super) fn new(connections: usize) -> Self {
         Self { connections, header: Duration::from_secs(10), response: Duration::from_secs(60) }
     }
 }

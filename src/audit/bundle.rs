@@ -41,7 +41,7 @@ impl BundleVerdict {
 
 /// A bundle in a region, as seen from one group of locations.
 #[derive(Debug)]
-pub struct BundleRow<'s> {
+pub(crate) struct BundleRow<'s> {
     /// The name of the bundle.
     pub bundle: &'s str,
     /// The region of its names.
@@ -53,7 +53,7 @@ pub struct BundleRow<'s> {
 }
 
 /// The verdicts of each bundle in each region, from a group of locations.
-pub fn verdicts<'s>(
+pub(crate) fn verdicts<'s>(
     survey: &'s Survey<'_>,
     group: &LocationGroup,
     bundles: &[&'s Bundle],

@@ -247,7 +247,7 @@ impl PassedHop<'_> {
 }
 
 /// The charges on a path as text: `free` if traffic arrives and nothing is charged.
-pub fn describe(costs: &[Cost], path: &EgressPath) -> String {
+pub(crate) fn describe(costs: &[Cost], path: &EgressPath) -> String {
     let paid: Vec<&str> = costs
         .iter()
         .map(|cost| cost.charge.as_str())

@@ -27,7 +27,7 @@ const HEAD: [&str; 17] = [
 ];
 
 /// The complete text. Values of a list are separated by blanks.
-pub fn text(survey: &Survey<'_>, only: &[Keyword]) -> String {
+pub(crate) fn text(survey: &Survey<'_>, only: &[Keyword]) -> String {
     let mut text = line(&HEAD.map(str::to_owned));
     for group in &survey.groups {
         let places = group.places().join("; ");

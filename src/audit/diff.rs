@@ -22,14 +22,14 @@ use crate::net::host_prefix;
 use crate::world::{Change, PlaceId, PlaceKind, World, diff as changes};
 use affected::AffectedObjects;
 
-pub use row_change::RowChange;
+pub(crate) use row_change::RowChange;
 
 /// Maximum number of rows of a group that are examined for causes: they differ in the same way.
 const MAX_ROWS_EXAMINED: usize = 100;
 
 /// The differences between two worlds.
 #[derive(Debug)]
-pub struct Differences<'w> {
+pub(crate) struct Differences<'w> {
     /// Groups of rows, the largest first.
     pub groups: Vec<DifferenceGroup>,
     /// Locations that exist only in the old world.
@@ -47,7 +47,7 @@ pub struct Differences<'w> {
 
 /// Names that differ in the same way from the same locations.
 #[derive(Debug)]
-pub struct DifferenceGroup {
+pub(crate) struct DifferenceGroup {
     /// The locations, as text.
     pub places: Vec<String>,
     /// How they differ.
@@ -62,7 +62,7 @@ pub struct DifferenceGroup {
 
 /// A name in both worlds.
 #[derive(Clone, Debug)]
-pub struct LocationPair {
+pub(crate) struct LocationPair {
     /// In the old world.
     pub before: Row,
     /// In the new world.
@@ -71,12 +71,12 @@ pub struct LocationPair {
 
 impl Differences<'_> {
     /// Whether there are no differences.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.only_before.is_empty() && self.only_after.is_empty()
     }
 
     /// Notes for the reader.
-    pub fn notes(&self) -> Vec<&'static str> {
+    pub(crate) fn notes(&self) -> Vec<&'static str> {
         let mut notes = table::notes(&self.surveys[0]);
         for note in table::notes(&self.surveys[1]) {
             if !notes.contains(&note) {
@@ -94,7 +94,12 @@ struct BothWorlds {
 }
 
 /// Compares two worlds: the names of AWS services in their regions, their own names, and additional ones.
-pub fn diff<'w>(old: &'w World, new: &'w World, more: &[Name], types: &[RecordType]) -> Differences<'w> {
+pub(crate) fn diff<'w>(
+    old: &'w World,
+    new: &'w World,
+    more: &[Name],
+    types: &[RecordType],
+) -> Differences<'w> {
     let questions = questions([old, new], more, types);
     let places = places(old, new);
     let before: Vec<AuditLocation> = places.iter().map(|both| both.before.clone()).collect();

@@ -16,7 +16,7 @@ const DIM: Style = Style::new().dimmed();
 const NAMES_SHOWN: usize = 10;
 
 /// Differences with colours, which are stripped when the output is not a terminal.
-pub struct DiffReport<'a> {
+pub(crate) struct DiffReport<'a> {
     /// The differences.
     pub found: &'a Differences<'a>,
     /// Whether every name and every change is shown.

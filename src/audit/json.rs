@@ -13,10 +13,10 @@ use crate::aws::bundles::Bundle;
 use crate::aws::prices::{Prices, PricingUnit};
 
 /// The version of the format. It increases when a key changes its meaning or is removed.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// A complete audit.
-pub fn audit(
+pub(crate) fn audit(
     survey: &Survey<'_>,
     regions: &[Region],
     bundles: &[&Bundle],
@@ -111,7 +111,7 @@ fn charge(cost: &Cost, prices: &Prices) -> Value {
 }
 
 /// The differences between two worlds.
-pub fn diff(found: &super::diff::Differences<'_>) -> Value {
+pub(crate) fn diff(found: &super::diff::Differences<'_>) -> Value {
     let side = |row: Option<&Row>| row.map(|row| one(row, &Prices::default()));
     let groups = found.groups.iter().map(|group| {
         json!({

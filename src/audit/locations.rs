@@ -41,7 +41,7 @@ impl AuditLocation {
 }
 
 /// Whether a place has clients: interfaces of endpoints and gateways send no queries.
-pub fn has_clients(world: &World, place: PlaceId) -> bool {
+pub(crate) fn has_clients(world: &World, place: PlaceId) -> bool {
     !matches!(
         world.network.places[place].interface,
         Some(Interface::Endpoint(..) | Interface::ResolverEndpoint | Interface::NatGateway(_))
@@ -53,7 +53,11 @@ pub fn has_clients(world: &World, place: PlaceId) -> bool {
 /// # Errors
 ///
 /// A description of an invalid name.
-pub fn locations(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<AuditLocation>, String> {
+pub(crate) fn locations(
+    world: &World,
+    from: &[String],
+    view: Option<&str>,
+) -> Result<Vec<AuditLocation>, String> {
     if from.is_empty() {
         let all = world.network.places.indexed().map(|(index, _)| index);
         let clients = all.filter(|place| {
@@ -98,7 +102,7 @@ impl LocationGroup {
 }
 
 /// Descriptions of locations: a split is listed only if the place that it belongs to is not.
-pub fn described<'a>(locations: impl Iterator<Item = &'a AuditLocation> + Clone) -> Vec<String> {
+pub(crate) fn described<'a>(locations: impl Iterator<Item = &'a AuditLocation> + Clone) -> Vec<String> {
     let whole: HashSet<&Arc<str>> = locations
         .clone()
         .filter(|location| location.prefixes.is_empty())

@@ -10,7 +10,7 @@ use crate::dns::{Class, Name, Question, RecordType};
 use crate::world::{PlaceKind, World, Zone};
 
 /// The regions of a world's VPCs, or of the VPCs of the given locations.
-pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Vec<Region> {
+pub(crate) fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Vec<Region> {
     let vpc_of = |location: &AuditLocation| match world.network.places[location.vantage.place].kind {
         PlaceKind::Subnet(subnet) => Some(world.network.subnets[subnet].vpc),
         PlaceKind::Site(_) | PlaceKind::Outside => world.names.views[location.vantage.view].vpc(),
@@ -31,26 +31,26 @@ pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Ve
 }
 
 /// The distinct names of AWS services in some regions, in order.
-pub fn service_names(world: &World, regions: &[Region]) -> Vec<Name> {
+pub(crate) fn service_names(world: &World, regions: &[Region]) -> Vec<Name> {
     let hosts: BTreeSet<String> =
         regions.iter().flat_map(|region| world.names.public.facts.service_names(region)).collect();
     hosts.iter().filter_map(|host| Name::parse(host).ok()).collect()
 }
 
 /// A question for each name and type.
-pub fn questions(names: &[Name], types: &[RecordType]) -> Vec<Arc<Question>> {
+pub(crate) fn questions(names: &[Name], types: &[RecordType]) -> Vec<Arc<Question>> {
     let of_name = |name: &Name| types.iter().map(|qtype| question(name.clone(), *qtype)).collect::<Vec<_>>();
     names.iter().flat_map(of_name).collect()
 }
 
 /// A question of class IN.
-pub fn question(qname: Name, qtype: RecordType) -> Arc<Question> {
+pub(crate) fn question(qname: Name, qtype: RecordType) -> Arc<Question> {
     Arc::new(Question { qname, qtype, qclass: Class::IN })
 }
 
 /// Questions for a world's own names: every name and type of its hosted zones, its sites' zones and its
 /// public records, the names of its endpoints, the domains of its rules, and its expectations.
-pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16)> {
+pub(crate) fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16)> {
     let mut all = BTreeSet::new();
     let mut add = |name: &Name, rtype: RecordType| {
         let name = match name.is_wildcard() {

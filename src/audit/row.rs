@@ -133,7 +133,7 @@ impl Trace for SelectedClaim {
 }
 
 /// Suggestions found so far: they depend on the VPC, not on the subnet.
-pub type SuggestionsOf<'m> = &'m mut dyn FnMut(&Outcome) -> Arc<[Suggestion]>;
+pub(crate) type SuggestionsOf<'m> = &'m mut dyn FnMut(&Outcome) -> Arc<[Suggestion]>;
 
 impl Row {
     /// The result of a question from a vantage. `None` if the resolver does not reply.

@@ -22,7 +22,7 @@ const DIM: Style = Style::new().dimmed();
 const PLAIN: Style = Style::new();
 
 /// An audit with colours, which are stripped when the output is not a terminal.
-pub struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// The results.
     pub survey: &'a Survey<'a>,
     /// The regions of the names.
@@ -38,12 +38,12 @@ pub struct Table<'a> {
 }
 
 /// Whether a row is shown.
-pub fn is_shown(row: &Row, only: &[Keyword]) -> bool {
+pub(crate) fn is_shown(row: &Row, only: &[Keyword]) -> bool {
     only.is_empty() || only.iter().any(|keyword| keyword.matches(row))
 }
 
 /// Notes about an audit.
-pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
+pub(crate) fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
     let mut notes = Vec::new();
     if survey.groups.is_empty() {
         notes.push("No clients: the configuration has no subnets and no sites.");
@@ -311,7 +311,7 @@ fn aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<Cell>]) -> fmt::Result {
 }
 
 /// The available bundles with their purpose and source.
-pub struct BundleList<'a>(pub &'a [Bundle]);
+pub(crate) struct BundleList<'a>(pub &'a [Bundle]);
 
 impl Display for BundleList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

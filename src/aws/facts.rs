@@ -142,7 +142,7 @@ pub(super) struct TableLine<'a, const N: usize> {
 
 impl<const N: usize> TableLine<'_, N> {
     /// Returns an error for this line.
-    pub fn error(&self, message: impl ToString) -> TableError {
+    pub(super) fn error(&self, message: impl ToString) -> TableError {
         TableError { table: self.table, line: self.line, message: message.to_string() }
     }
 }

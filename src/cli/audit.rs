@@ -22,7 +22,7 @@ const LIST: &str = "list";
 
 /// Audit the egress path and cost of every AWS service name from every location. Offline
 #[derive(Debug, clap::Args)]
-pub struct Audit {
+pub(super) struct Audit {
     /// Location of the client: a subnet ID, a site ID, `outside` or an IP address; can be repeated [default:
     /// every subnet and site]
     #[arg(long, short, value_name = "LOCATION")]
@@ -97,7 +97,7 @@ impl Types {
 impl Audit {
     /// Runs the audit. Status 0: no keyword matched; 1: a keyword matched; 2: an error; 3: the output cannot
     /// be written.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         if self.bundle.iter().any(|name| name == LIST) {
             out::print(BundleList(&Facts::built_in().bundles))?;
             return Ok(ExitCode::Success);

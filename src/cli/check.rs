@@ -12,7 +12,7 @@ use crate::world::World;
 
 /// Validate a configuration and verify its expectations. Offline
 #[derive(Debug, clap::Args)]
-pub struct Check {
+pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -20,7 +20,7 @@ pub struct Check {
 impl Check {
     /// Runs the check. Status 0: no errors; 1: an expectation is not met; 2: the configuration is invalid; 3:
     /// the output cannot be written.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;
         for (expect, mark) in &world.settings.expectations {

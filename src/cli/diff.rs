@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// Show which names resolve or route differently under another configuration, and why. Offline
 #[derive(Debug, clap::Args)]
-pub struct Diff {
+pub(super) struct Diff {
     /// Current configuration: a file or a directory of AWS documents
     before: PathBuf,
     /// Changed configuration: a file or a directory of AWS documents
@@ -43,7 +43,7 @@ enum Format {
 impl Diff {
     /// Runs the comparison. Status 0: no differences; 1: differences; 2: a configuration is invalid; 3: the
     /// output cannot be written.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         let names = self.names.as_deref().map(read_names).transpose().map_err(out::fail)?.unwrap_or_default();
         // Errors of both configurations are reported in one run.
         let (old, new) = (load(&self.before), load(&self.after));

@@ -17,7 +17,7 @@ const DEFAULT_CLIENT: &str = "127.0.0.1";
 
 /// Explain how a name resolves from a location and which path its traffic takes. Offline
 #[derive(Debug, clap::Args)]
-pub struct Explain {
+pub(super) struct Explain {
     /// Name to resolve
     #[arg(required_unless_present_any = ["address", "names"])]
     name: Option<Name>,
@@ -49,7 +49,7 @@ pub struct Explain {
 
 impl Explain {
     /// Runs the command.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         let (_, world) = self.config.load()?;
         let from = self.from.as_deref().unwrap_or(DEFAULT_CLIENT);
         let vantage = vantage(&world, from, self.view.as_deref()).map_err(|error| {

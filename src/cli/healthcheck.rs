@@ -10,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Check whether a running daemon is ready, for container health checks
 #[derive(Debug, clap::Args)]
-pub struct Healthcheck {
+pub(super) struct Healthcheck {
     /// Admin address of the daemon
     #[arg(long, default_value = "127.0.0.1:9530", value_name = "ADDRESS")]
     admin: SocketAddr,
@@ -18,7 +18,7 @@ pub struct Healthcheck {
 
 impl Healthcheck {
     /// Status 0: ready; 2: not ready, or not reachable.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         match http::request(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
             Ok(response) if response.status() == 200 => Ok(ExitCode::Success),
             Ok(response) => {

@@ -11,7 +11,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_RESPONSE_OCTETS: u64 = 16 << 20;
 
 /// A response.
-pub struct HttpResponse {
+pub(super) struct HttpResponse {
     /// The status line.
     pub status_line: String,
     /// The body.
@@ -20,7 +20,7 @@ pub struct HttpResponse {
 
 impl HttpResponse {
     /// The status code; 0 if the response is not HTTP.
-    pub fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> u16 {
         self.status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 }
@@ -30,7 +30,7 @@ impl HttpResponse {
 /// # Errors
 ///
 /// If the server is not reachable or does not respond in time.
-pub fn request(
+pub(super) fn request(
     admin: SocketAddr,
     method: &str,
     path: &str,

@@ -11,7 +11,7 @@ use crate::world::compile::compile;
 
 /// Convert the output of other tools to a configuration
 #[derive(Debug, clap::Args)]
-pub struct Import {
+pub(super) struct Import {
     #[command(subcommand)]
     from: ImportSource,
 }
@@ -65,7 +65,7 @@ fn region(text: &str) -> Result<String, String> {
 impl Import {
     /// Runs the import. Status 0: the configuration is valid; 1: a document or the configuration is invalid;
     /// 3: a file cannot be read or written.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         let ImportSource::Aws(aws) = self.from;
         aws.run()
     }

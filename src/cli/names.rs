@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::dns::{Name, NameError};
 
 /// Why a file of names cannot be read.
-pub enum NamesError {
+pub(super) enum NamesError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
     /// A line, counted from 1, is not a valid name.
@@ -23,7 +23,7 @@ impl fmt::Display for NamesError {
 }
 
 /// The names in a file; empty lines and lines that start with `#` are ignored.
-pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesError> {
+pub(super) fn read_names(path: &Path) -> Result<Vec<Name>, NamesError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| NamesError::Unreadable(path.to_owned(), error))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -25,7 +25,7 @@ const MAX_LABEL: usize = 24;
 /// # Errors
 ///
 /// [`ExitCode::Filesystem`] if it cannot be written, which is reported on standard error.
-pub fn print(text: impl Display) -> Result<(), ExitCode> {
+pub(super) fn print(text: impl Display) -> Result<(), ExitCode> {
     let written = match width_of(io::stdout()) {
         Some(width) => write(anstream::stdout(), wrap(&text.to_string(), width)),
         None => write(anstream::stdout(), text),
@@ -41,7 +41,7 @@ pub fn print(text: impl Display) -> Result<(), ExitCode> {
 /// # Errors
 ///
 /// As [`print()`].
-pub fn print_data(text: impl Display) -> Result<(), ExitCode> {
+pub(super) fn print_data(text: impl Display) -> Result<(), ExitCode> {
     write(anstream::stdout(), text).map_err(|error| {
         report_error(format_args!("cannot write to standard output: {error}"));
         ExitCode::Filesystem
@@ -53,7 +53,7 @@ pub fn print_data(text: impl Display) -> Result<(), ExitCode> {
 /// # Errors
 ///
 /// As [`print()`].
-pub fn print_line(text: impl Display) -> Result<(), ExitCode> {
+pub(super) fn print_line(text: impl Display) -> Result<(), ExitCode> {
     print(format_args!("{text}\n"))
 }
 
@@ -62,7 +62,7 @@ pub fn print_line(text: impl Display) -> Result<(), ExitCode> {
 /// # Errors
 ///
 /// [`ExitCode::Filesystem`] if it cannot be written.
-pub fn report(text: impl Display) -> Result<(), ExitCode> {
+pub(super) fn report(text: impl Display) -> Result<(), ExitCode> {
     let written = match width_of(io::stderr()) {
         Some(width) => write(anstream::stderr(), wrap(&text.to_string(), width)),
         None => write(anstream::stderr(), text),
@@ -71,17 +71,17 @@ pub fn report(text: impl Display) -> Result<(), ExitCode> {
 }
 
 /// Prints a line to standard error. A failure is ignored: the exit status is sufficient.
-pub fn print_error_line(text: impl Display) {
+pub(super) fn print_error_line(text: impl Display) {
     _ = report(format_args!("{text}\n"));
 }
 
 /// Prints an error or finding to standard error.
-pub fn report_error(text: impl Display) {
+pub(super) fn report_error(text: impl Display) {
     print_error_line(format_args!("plustwo: {text}"));
 }
 
 /// Reports an error on standard error and returns [`ExitCode::Failure`].
-pub fn fail(text: impl Display) -> ExitCode {
+pub(super) fn fail(text: impl Display) -> ExitCode {
     report_error(text);
     ExitCode::Failure
 }

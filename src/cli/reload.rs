@@ -10,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reload the configuration of a running daemon and report the result
 #[derive(Debug, clap::Args)]
-pub struct Reload {
+pub(super) struct Reload {
     /// Admin address of the daemon
     #[arg(long, default_value = "127.0.0.1:9530", value_name = "ADDRESS")]
     admin: SocketAddr,
@@ -22,7 +22,7 @@ pub struct Reload {
 impl Reload {
     /// Status 0: the configuration is in use; 1: it was rejected, and the previous one stays in use; 2: the
     /// daemon is not reachable.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
         let response = http::request(self.admin, "POST", "/v1/reload", accept, TIMEOUT)
             .map_err(|error| out::fail(format_args!("{}: {error}", self.admin)))?;

@@ -12,7 +12,7 @@ use crate::serve::inherit::Inherited;
 
 /// Answer DNS queries
 #[derive(Debug, clap::Args)]
-pub struct Serve {
+pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigArgs,
     /// Log JSON, one object per line
@@ -22,7 +22,7 @@ pub struct Serve {
 
 impl Serve {
     /// Serves until it is stopped.
-    pub fn run(self) -> Exit {
+    pub(super) fn run(self) -> Exit {
         // Must be first: it changes the environment, which is unsafe after threads have been started.
         let inherited = Inherited::from_environment();
         start_logging(self.log_json);

@@ -21,7 +21,7 @@ const DIM: Style = Style::new().dimmed();
 const MAX_PLACES: usize = 5;
 
 /// The start message: a summary of the network, the listeners, and example commands.
-pub struct Started {
+pub(super) struct Started {
     config: String,
     live: Arc<Live>,
     listeners: Vec<(Listener, SocketAddr)>,
@@ -30,7 +30,7 @@ pub struct Started {
 
 impl Started {
     /// The message for a daemon whose listeners are open.
-    pub fn of(config: &Path, daemon: &Daemon) -> Self {
+    pub(super) fn of(config: &Path, daemon: &Daemon) -> Self {
         Self {
             config: config.display().to_string(),
             live: daemon.engine().live().clone(),

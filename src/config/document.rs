@@ -16,10 +16,15 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
 
 /// A document whose spans are marks in the numbering of the [`SourceMap`].
-pub type Document<'a> = Spanned<DeTable<'a>>;
+pub(super) type Document<'a> = Spanned<DeTable<'a>>;
 
 /// Reads the text of a file and everything that it includes, each file once.
-pub fn read_files(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
+pub(super) fn read_files(
+    path: &Path,
+    text: String,
+    read_file: &ReadFile<'_>,
+    report: &mut Report,
+) -> SourceMap {
     let mut gatherer =
         DocumentCollector { read_file, report, sources: SourceMap::default(), open: Vec::new() };
     gatherer.take(path, text);
@@ -27,7 +32,7 @@ pub fn read_files(path: &Path, text: String, read_file: &ReadFile<'_>, report: &
 }
 
 /// Merges all files into one document: lists are concatenated, anything else may occur once.
-pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
+pub(super) fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
     let mut merged = DeTable::new();
     for (base, text) in sources.based_texts() {
         let (table, errors) = DeTable::parse_recoverable(text);

@@ -22,7 +22,7 @@ use super::v1::Config;
 const PIECE: usize = 64 * 1024;
 
 /// Reads all files. `None` if they contain errors or anything unusual and must be read as a whole.
-pub fn read(sources: &SourceMap) -> Option<Config> {
+pub(super) fn read(sources: &SourceMap) -> Option<Config> {
     let mut reader = PieceReader::default();
     for (base, text) in sources.based_texts() {
         reader.file(base, text)?;

@@ -19,7 +19,7 @@ use super::source::Mark;
 const MAX_ERRORS: usize = 256;
 
 /// The result.
-pub struct Recovered<T> {
+pub(super) struct Recovered<T> {
     /// The value, without the pruned parts. `None` if deserialisation failed nevertheless.
     pub value: Option<T>,
     /// The IDs in pruned parts: references to them are not reported as dangling.
@@ -32,7 +32,7 @@ pub struct Recovered<T> {
 ///
 /// Each element of a list of sections is handled on its own, so that the cost of an error does not grow with
 /// the document.
-pub fn read<T: DeserializeOwned>(
+pub(super) fn read<T: DeserializeOwned>(
     document: Document<'_>,
     required: &dyn Fn(&[PathSegment]) -> Vec<String>,
     report: &mut Report,
@@ -165,7 +165,7 @@ impl ErrorRecovery<'_> {
 
 /// One segment of the path from a document's root to a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PathSegment {
+pub(super) enum PathSegment {
     /// Into a table.
     Key(String),
     /// Into a list.
@@ -502,7 +502,7 @@ const RENAMED: [(&str, &str); 3] =
     [("asked", "on-request"), ("SG_DENIES_443", "SG_DENIED"), ("NACL_DENIES_443", "NACL_DENIED")];
 
 /// The new spelling of a value that was renamed.
-pub fn renamed(value: &str) -> Option<&'static str> {
+pub(super) fn renamed(value: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(old, _)| *old == value).map(|(_, new)| *new)
 }
 

@@ -10,7 +10,7 @@ pub fn json_schema() -> String {
 }
 
 /// The keys that a table at this path must have, according to the schema.
-pub fn required_keys(path: &[PathSegment]) -> Vec<String> {
+pub(super) fn required_keys(path: &[PathSegment]) -> Vec<String> {
     let schema = schemars::schema_for!(Config);
     let root = schema.as_value();
     let mut here = root;

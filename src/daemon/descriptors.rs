@@ -42,7 +42,7 @@ const ADMIN_PART: usize = 8;
 
 /// Raises the soft limit of open files to the hard limit, and returns the resulting limit. `None` if the
 /// system does not report it.
-pub fn raise_limit() -> Option<usize> {
+pub(super) fn raise_limit() -> Option<usize> {
     let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok(limits) => limits,
         Err(error) => {
@@ -71,7 +71,7 @@ pub fn raise_limit() -> Option<usize> {
 
 /// The demand for descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
+pub(super) struct Demand {
     /// Those open at startup, and the listeners.
     pub fixed: usize,
     /// Maximum number of client connections: `max_tcp_connections`.
@@ -86,7 +86,7 @@ pub struct Demand {
 
 /// The division of the descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares {
+pub(super) struct Shares {
     /// Client connections of all transports together.
     pub connections: usize,
     /// Connections to the admin address.
@@ -97,7 +97,7 @@ pub struct Shares {
 
 impl Demand {
     /// The demand of a configuration with a number of workers. `open` descriptors are open already.
-    pub fn new(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
+    pub(super) fn new(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
         let (udp_servers, servers) = name_servers(world);
         let listeners: usize =
             world.settings.listeners.iter().map(|listener| sockets_of(listener, workers)).sum();
@@ -114,7 +114,7 @@ impl Demand {
 
     /// Divides a limit. Client connections are reduced first, to a quarter of the divisible descriptors; then
     /// sockets to name servers, of which fewer make it easier to forge a response.
-    pub fn divide(&self, limit: usize) -> Shares {
+    pub(super) fn divide(&self, limit: usize) -> Shares {
         let spare = limit.saturating_sub(self.fixed + MARGIN);
         let admin = admin::MAX_CONNECTIONS.min(spare / ADMIN_PART).max(1);
         let spare = spare.saturating_sub(admin);
@@ -134,7 +134,7 @@ impl Demand {
     }
 
     /// The limit with which nothing is reduced.
-    pub fn sufficient_limit(&self) -> usize {
+    pub(super) fn sufficient_limit(&self) -> usize {
         let upstream = self.upstream(SOCKETS_PER_SERVER);
         // The admin address gets an eighth of the divisible descriptors, which determines the minimum.
         let divided =
@@ -145,7 +145,7 @@ impl Demand {
 
 /// Raises the limit of open files and divides it for a configuration. If it is too low, a warning states the
 /// resulting bounds and the limit that would be sufficient.
-pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares {
+pub(super) fn shares(server: &config::Server, world: &World, workers: usize) -> Shares {
     let Some(limit) = raise_limit() else {
         return Shares {
             connections: server.max_tcp_connections as usize,

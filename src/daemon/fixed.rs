@@ -7,7 +7,7 @@ use crate::world::{Listener, World};
 
 /// These settings as text, as of startup.
 #[derive(Debug)]
-pub struct FixedSettings {
+pub(super) struct FixedSettings {
     settings: Vec<(&'static str, String)>,
     listeners: Vec<ListenerAddresses>,
 }
@@ -17,7 +17,7 @@ type ListenerAddresses = (SocketAddr, String);
 
 impl FixedSettings {
     /// The settings of a configuration and the listeners of its world.
-    pub fn new(config: &Config, world: &World) -> Self {
+    pub(super) fn new(config: &Config, world: &World) -> Self {
         // Exhaustive, so that a new key must be classified.
         let Server {
             admin,
@@ -72,7 +72,7 @@ impl FixedSettings {
     }
 
     /// The differences to a newer configuration, one per line. Empty if no restart is needed.
-    pub fn pending_changes(&self, newer: &Self) -> Vec<String> {
+    pub(super) fn pending_changes(&self, newer: &Self) -> Vec<String> {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
         let mut waiting: Vec<String> =
             pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();

@@ -19,7 +19,7 @@ const SEVERAL: usize = 3;
 /// - The VPC or inbound endpoint of an open listener is no longer configured.
 /// - Of several hosted zones, resolver rules or endpoints none is left, as with an empty included file or
 ///   directory of documents.
-pub fn missing(old: &World, new: &World) -> Vec<String> {
+pub(super) fn missing(old: &World, new: &World) -> Vec<String> {
     let mut missing = Vec::new();
     let locations = |world: &World| {
         !world.network.subnets.is_empty()

@@ -8,7 +8,7 @@ use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp, bind_udp_shar
 use crate::serve::inherit::Inherited;
 
 /// The sockets of one listener, at least one.
-pub struct Sockets {
+pub(super) struct Sockets {
     /// UDP sockets, one per worker; a single one if it was inherited.
     pub udp: Vec<UdpSocket>,
     /// The TCP listener.
@@ -25,7 +25,7 @@ impl Sockets {
     /// # Errors
     ///
     /// If an address cannot be bound.
-    pub fn open(
+    pub(super) fn open(
         address: SocketAddr,
         (wants_udp, wants_tcp): (bool, bool),
         workers: usize,
@@ -53,7 +53,7 @@ impl Sockets {
 
     /// The actual address, which differs from the listener's if its port is 0. `None` if there are no
     /// sockets.
-    pub fn address(&self) -> Option<io::Result<SocketAddr>> {
+    pub(super) fn address(&self) -> Option<io::Result<SocketAddr>> {
         let udp = self.udp.first().map(UdpSocket::local_addr);
         udp.or_else(|| self.tcp.as_ref().map(TcpListener::local_addr))
     }
@@ -70,7 +70,7 @@ fn one_per_worker(workers: usize, first: UdpSocket) -> Result<Vec<UdpSocket>, Bi
 /// # Errors
 ///
 /// If the address cannot be bound.
-pub fn admin(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
+pub(super) fn admin(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
     match inherited.take_tcp(address) {
         Some(listener) => Ok(listener),
         None => bind_tcp(address).map_err(StartError::Admin),

@@ -32,7 +32,7 @@ const MAX_WAITING: usize = 1024;
 
 /// The cause of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(super) enum Cause {
     /// An operator requested it: SIGHUP, `plustwo reload` or `POST /v1/reload`.
     Requested,
     /// The file watch detected a changed file. A configuration that is valid but implausible is not applied.
@@ -47,13 +47,13 @@ struct ReloadRequest {
 
 /// Handle for requesting reloads, shared by signals, the file watch and the admin server.
 #[derive(Clone)]
-pub struct Reloads {
+pub(super) struct Reloads {
     queue: mpsc::Sender<ReloadRequest>,
 }
 
 impl Reloads {
     /// Reloads and returns the outcome. A request during a reload gets the next one.
-    pub async fn reload(&self, cause: Cause) -> Arc<ReloadOutcome> {
+    pub(super) async fn reload(&self, cause: Cause) -> Arc<ReloadOutcome> {
         let (outcome, result) = oneshot::channel();
         if self.queue.send(ReloadRequest { cause, outcome }).await.is_ok()
             && let Ok(outcome) = result.await
@@ -65,7 +65,7 @@ impl Reloads {
     }
 
     /// The same for the admin server.
-    pub fn handle(&self) -> ReloadHandle {
+    pub(super) fn handle(&self) -> ReloadHandle {
         let reloads = self.clone();
         Arc::new(move || {
             let reloads = reloads.clone();
@@ -75,7 +75,7 @@ impl Reloads {
 }
 
 /// Performs requested reloads.
-pub struct Reloader {
+pub(super) struct Reloader {
     queue: mpsc::Receiver<ReloadRequest>,
     work: Arc<ReloadWork>,
     loader: Loader,
@@ -96,7 +96,7 @@ struct ReloadWork {
 
 impl Reloader {
     /// Creates a reloader for a configuration in use, and a handle to it.
-    pub fn new(
+    pub(super) fn new(
         engine: Arc<Engine>,
         path: Option<PathBuf>,
         loaded: &Loaded,
@@ -112,12 +112,12 @@ impl Reloader {
     }
 
     /// The files of the configuration, updated when a reload finds others.
-    pub fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
+    pub(super) fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
         self.files.subscribe()
     }
 
     /// Reloads on request, until all handles are dropped.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut requests = Vec::new();
         while self.queue.recv_many(&mut requests, MAX_WAITING).await > 0 {
             systemd::reloading();

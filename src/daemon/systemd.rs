@@ -5,13 +5,13 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// Listeners are open, or a reload has ended.
-pub fn ready(status: &str) {
+pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// A reload begins. The timestamp identifies the signal that it answers: systemd waits for one later than its
 /// own.
-pub fn reloading() {
+pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => tracing::warn!(%error, "Cannot notify the service manager of a reload."),
@@ -19,17 +19,17 @@ pub fn reloading() {
 }
 
 /// Shutdown has begun.
-pub fn stopping(status: &str) {
+pub(super) fn stopping(status: &str) {
     notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
 /// Interval for notifying the watchdog: half of its timeout. `None` if it is disabled.
-pub fn watchdog_interval() -> Option<Duration> {
+pub(super) fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|patience| patience / 2).filter(|interval| !interval.is_zero())
 }
 
 /// Notifies the watchdog.
-pub fn feed_watchdog() {
+pub(super) fn feed_watchdog() {
     notify(&[NotifyState::Watchdog]);
 }
 

@@ -28,7 +28,7 @@ type FileState = Option<(SystemTime, u64, u64, u64)>;
 
 /// Watches the directories of the files and reloads when a file has changed. Ends when the sender is dropped,
 /// or if watching is not possible.
-pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
+pub(super) async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
     // One pending event is as good as a thousand.
     let (event, mut events) = mpsc::channel(1);
     let watcher = notify::recommended_watcher(move |seen: notify::Result<Event>| {

@@ -34,7 +34,7 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, line: 1, line_start: 0 }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Lexer<'a> {
     /// entry began with white space, or `None` at the end of the text.
     ///
     /// After an error, the rest of the line is skipped and the next call continues on the following line.
-    pub fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<Option<bool>, SyntaxError> {
+    pub(crate) fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<Option<bool>, SyntaxError> {
         tokens.clear();
         let mut indented = self.is_at_blank();
         let mut open: Option<(usize, usize)> = None;

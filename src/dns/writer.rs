@@ -39,42 +39,42 @@ pub(crate) struct Checkpoint {
 }
 
 impl<'o> Writer<'o> {
-    pub fn new(out: &'o mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
         let base = out.len();
         Self { out, base, targets: Vec::with_capacity(16), first_name: None }
     }
 
     /// Returns the length of the message so far.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.out.len() - self.base
     }
 
     /// Returns the current position, for [`roll_back`](Self::roll_back).
-    pub fn checkpoint(&self) -> Checkpoint {
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
         Checkpoint { length: self.out.len(), targets: self.targets.len() }
     }
 
     /// Removes everything written since the checkpoint.
-    pub fn roll_back(&mut self, checkpoint: Checkpoint) {
+    pub(crate) fn roll_back(&mut self, checkpoint: Checkpoint) {
         self.out.truncate(checkpoint.length);
         self.targets.truncate(checkpoint.targets);
         self.first_name = self.first_name.filter(|_| checkpoint.targets > 0);
     }
 
-    pub fn octets(&mut self, octets: &[u8]) {
+    pub(crate) fn octets(&mut self, octets: &[u8]) {
         self.out.extend_from_slice(octets);
     }
 
-    pub fn u16(&mut self, number: u16) {
+    pub(crate) fn u16(&mut self, number: u16) {
         self.octets(&number.to_be_bytes());
     }
 
-    pub fn u32(&mut self, number: u32) {
+    pub(crate) fn u32(&mut self, number: u32) {
         self.octets(&number.to_be_bytes());
     }
 
     /// Overwrites two octets that are already written.
-    pub fn patch_u16(&mut self, offset: usize, number: u16) {
+    pub(crate) fn patch_u16(&mut self, offset: usize, number: u16) {
         let at = self.base + offset;
         if let Some(target) = self.out.get_mut(at..at + 2) {
             target.copy_from_slice(&number.to_be_bytes());
@@ -84,7 +84,7 @@ impl<'o> Writer<'o> {
     /// Writes an owner name or QNAME, given uncompressed, as short as pointers to earlier names allow,
     /// regardless of their case. The labels that are written out keep their case. Returns the offset at which
     /// later pointers can refer to this name, if there is one.
-    pub fn name(&mut self, wire: &[u8]) -> Option<u16> {
+    pub(crate) fn name(&mut self, wire: &[u8]) -> Option<u16> {
         if let Some(offset) = self.offset_if_first_name(wire) {
             self.pointer(offset);
             return Some(offset);
@@ -105,7 +105,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Writes a compression pointer.
-    pub fn pointer(&mut self, offset: u16) {
+    pub(crate) fn pointer(&mut self, offset: u16) {
         self.u16(0xc000 | offset);
     }
 
@@ -163,7 +163,7 @@ impl<'o> Writer<'o> {
 
     /// Writes RDLENGTH and RDATA. Names in the data are compressed only in the types that RFC 1035 defines
     /// (RFC 3597 4). Returns whether the data fits in RDLENGTH.
-    pub fn rdata(&mut self, rtype: RecordType, wire: &[u8]) -> bool {
+    pub(crate) fn rdata(&mut self, rtype: RecordType, wire: &[u8]) -> bool {
         let length_at = self.len();
         self.u16(0);
         match split_compressible(rtype, wire) {

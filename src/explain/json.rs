@@ -12,16 +12,16 @@ use super::{
 use crate::resolve::{Hop, MatchedRoute, RoutingRecord};
 
 /// The version of the format. It increases when a key changes its meaning or is removed.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// An explanation as a JSON value.
-pub fn value(explanation: &Explanation) -> Value {
+pub(crate) fn value(explanation: &Explanation) -> Value {
     to_value(&document(explanation))
 }
 
 /// An explanation as one line of JSON for option 65001: the same keys, without sentences, the question, the
 /// larger parts of paths and empty lists, so that it fits into a datagram.
-pub fn compact(explanation: &Explanation) -> String {
+pub(crate) fn compact(explanation: &Explanation) -> String {
     let mut value = value(explanation);
     strip(&mut value);
     value.to_string()
@@ -46,7 +46,7 @@ fn strip(value: &mut Value) {
 }
 
 /// A path, as printed by `explain --address`.
-pub fn path_value(described: &PathExplanation) -> Value {
+pub(crate) fn path_value(described: &PathExplanation) -> Value {
     #[derive(Serialize)]
     struct Document<'a> {
         schema_version: u32,

@@ -5,7 +5,7 @@ use crate::resolve::{ConsideredClaim, EgressPath, Outcome};
 use crate::world::{AddressFamilies, Claim, EndpointKind, Vantage, World};
 
 /// The notes of an answer, each one sentence.
-pub fn of(
+pub(super) fn of(
     world: &World,
     vantage: Vantage,
     question: &Question,
@@ -26,7 +26,7 @@ pub fn of(
 }
 
 /// Notes about custom policies of the endpoints at the ends of paths.
-pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath>) -> Vec<String> {
+pub(super) fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath>) -> Vec<String> {
     let mut ids: Vec<&str> = paths
         .filter_map(|path| path.endpoint)
         .map(|(index, _)| &world.network.endpoints[index])

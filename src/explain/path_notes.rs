@@ -8,7 +8,7 @@ use crate::resolve::{Class, EgressPath, Reason, RouteTableRef};
 use crate::world::{NatGateway, World};
 
 /// A sentence that is specific to this path. `None` if only the general suggestion for the reason applies.
-pub fn specific(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
+pub(super) fn specific(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
     let described = sentence(world, reason, address, path)?;
     Some(described.strip_prefix("the ").map(|rest| format!("The {rest}")).unwrap_or(described))
 }
@@ -158,7 +158,7 @@ fn asymmetric(world: &World, path: &EgressPath) -> String {
 }
 
 /// Whether rules that refer to security groups cannot match at the end of a path.
-pub fn breaks_group_references(world: &World, path: &EgressPath) -> bool {
+pub(super) fn breaks_group_references(world: &World, path: &EgressPath) -> bool {
     let has_appliance = matches!(
         path.class,
         Class::GatewayLoadBalancerEndpoint | Class::NetworkInterface | Class::NatGateway

@@ -6,7 +6,7 @@ use crate::resolve::{EgressPath, MatchedRoute, NextRoute, RouteTableRef};
 use crate::world::World;
 
 /// The routes of a path after the first, each with the number of hops before it.
-pub fn next_routes(world: &World, path: &EgressPath) -> Vec<(usize, MatchedRoute)> {
+pub(super) fn next_routes(world: &World, path: &EgressPath) -> Vec<(usize, MatchedRoute)> {
     path.next_routes.iter().filter_map(|next| Some((next.after, matched(world, next)?))).collect()
 }
 
@@ -15,7 +15,7 @@ fn matched(world: &World, next: &NextRoute) -> Option<MatchedRoute> {
 }
 
 /// The route of a table for a prefix.
-pub fn route(world: &World, table: RouteTableRef, destination: IpNet) -> Option<MatchedRoute> {
+pub(super) fn route(world: &World, table: RouteTableRef, destination: IpNet) -> Option<MatchedRoute> {
     match table {
         RouteTableRef::Vpc(index) => {
             let table = &world.network.route_tables[index];

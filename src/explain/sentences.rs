@@ -20,7 +20,7 @@ pub struct SuggestionLine {
 }
 
 /// Distinct suggestions for the reasons of an outcome, followed by possible changes.
-pub fn of(
+pub(crate) fn of(
     world: &World,
     vantage: Vantage,
     outcome: &Outcome,
@@ -77,7 +77,12 @@ fn of_suggestion(world: &World, outcome: &Outcome, suggestion: &Suggestion) -> S
 }
 
 /// A suggestion for each reason of a path.
-pub fn of_path(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath) -> Vec<SuggestionLine> {
+pub(crate) fn of_path(
+    world: &World,
+    vantage: Vantage,
+    address: IpAddr,
+    path: &EgressPath,
+) -> Vec<SuggestionLine> {
     let line = |reason: &Reason| SuggestionLine {
         code: reason.as_str(),
         id: None,

@@ -13,10 +13,10 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// An explanation with colours, which are stripped when the output is not a terminal.
-pub struct ExplanationText<'a>(pub &'a Explanation);
+pub(crate) struct ExplanationText<'a>(pub &'a Explanation);
 
 /// The explanation of a path, with colours.
-pub struct PathText<'a>(pub &'a PathExplanation);
+pub(crate) struct PathText<'a>(pub &'a PathExplanation);
 
 impl Display for ExplanationText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,7 +20,7 @@ const MAX_FILES: usize = 100_000;
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// A file and its contents.
-pub struct File {
+pub(super) struct File {
     /// Its path, starting with the path that the user specified.
     pub path: PathBuf,
     /// Its text. If decoding failed, a prefix of it, which may be empty.
@@ -35,7 +35,7 @@ pub struct File {
 
 /// A directory and its contents.
 #[derive(Default)]
-pub struct Directory {
+pub(super) struct Directory {
     /// Its files, in natural order of their paths.
     pub files: Vec<File>,
     /// The directory and all of its subdirectories.
@@ -45,7 +45,7 @@ pub struct Directory {
 }
 
 /// Formats locations for the report, with paths relative to the directory.
-pub struct LocationFormatter<'f> {
+pub(super) struct LocationFormatter<'f> {
     directory: &'f Path,
     files: &'f [File],
     /// The line starts of files that have been formatted before, by file index. Large files can have many
@@ -55,18 +55,18 @@ pub struct LocationFormatter<'f> {
 
 impl<'f> LocationFormatter<'f> {
     /// Creates a formatter for the files of a directory.
-    pub fn new(directory: &'f Path, files: &'f [File]) -> Self {
+    pub(super) fn new(directory: &'f Path, files: &'f [File]) -> Self {
         Self { directory, files, line_starts: RefCell::default() }
     }
 
     /// Returns the relative path of a file.
-    pub fn file(&self, index: usize) -> String {
+    pub(super) fn file(&self, index: usize) -> String {
         let file = &self.files[index].path;
         file.strip_prefix(self.directory).unwrap_or(file).display().to_string()
     }
 
     /// Formats a location as `path:line:column`. Lines and columns are counted from 1, columns in characters.
-    pub fn location(&self, location: SourceLocation) -> String {
+    pub(super) fn location(&self, location: SourceLocation) -> String {
         let file = self.files[location.file].text.as_str();
         let mut lines = self.line_starts.borrow_mut();
         let starts = lines.entry(location.file).or_insert_with(|| {
@@ -102,7 +102,7 @@ impl PathHints {
 }
 
 /// Returns whether `text` is an account ID.
-pub fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -111,7 +111,7 @@ pub fn is_account(text: &str) -> bool {
 /// # Errors
 ///
 /// Fails if the directory, or anything in it, cannot be read.
-pub fn read(path: &Path) -> io::Result<Directory> {
+pub(super) fn read(path: &Path) -> io::Result<Directory> {
     let mut directory = Directory::default();
     // The name of `.` is empty, so use the name that it resolves to.
     let resolved = path.canonicalize()?;

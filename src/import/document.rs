@@ -22,7 +22,7 @@ const MAX_ERROR_CHARS: usize = 200;
 const MAX_NESTED_PAGES: usize = 8;
 
 /// The output of one command, or one page of it.
-pub struct Document<'f> {
+pub(super) struct Document<'f> {
     /// The index of its file.
     pub file: usize,
     /// Its byte range in the file, as far as diagnostics show it.
@@ -35,13 +35,13 @@ pub struct Document<'f> {
 
 impl<'f> Document<'f> {
     /// Returns the value of a top-level key.
-    pub fn get(&self, key: &str) -> Option<&RawJson<'f>> {
+    pub(super) fn get(&self, key: &str) -> Option<&RawJson<'f>> {
         self.members.iter().find(|member| member.key == key).map(|member| &member.value)
     }
 }
 
 /// A top-level member of a document.
-pub struct Member<'f> {
+pub(super) struct Member<'f> {
     /// The key.
     pub key: String,
     /// The unparsed value.
@@ -50,7 +50,7 @@ pub struct Member<'f> {
 
 /// An unparsed JSON value with its location.
 #[derive(Clone)]
-pub struct RawJson<'f> {
+pub(super) struct RawJson<'f> {
     /// The JSON text.
     pub text: &'f str,
     /// The byte offset of the text in its file.
@@ -65,20 +65,20 @@ impl<'f> RawJson<'f> {
     }
 
     /// Returns the byte range of its first line in the file.
-    pub fn range(&self) -> Range<usize> {
+    pub(super) fn range(&self) -> Range<usize> {
         // The first line is enough to recognise the value in a diagnostic.
         let first_line = self.text.find('\n').unwrap_or(self.text.len());
         self.start..self.start + first_line.max(1)
     }
 
     /// Returns whether it is an object.
-    pub fn is_object(&self) -> bool {
+    pub(super) fn is_object(&self) -> bool {
         self.text.starts_with('{')
     }
 
     /// Returns the elements of an array, or `None` if it is not an array. `null` counts as an empty array,
     /// since some tools write it as such.
-    pub fn items(&self) -> Option<Vec<Self>> {
+    pub(super) fn items(&self) -> Option<Vec<Self>> {
         if self.text == "null" {
             return Some(Vec::new());
         }
@@ -87,7 +87,7 @@ impl<'f> RawJson<'f> {
     }
 
     /// Returns the members of an object, or `None` if it is not an object.
-    pub fn members(&self) -> Option<Vec<Member<'f>>> {
+    pub(super) fn members(&self) -> Option<Vec<Member<'f>>> {
         let Members(members) = serde_json::from_str(self.text).ok()?;
         let member = |(key, value)| Member { key, value: Self::within(value, self.text, self.start) };
         Some(members.into_iter().map(member).collect())
@@ -120,7 +120,7 @@ impl<'de: 'f, 'f> Deserialize<'de> for Members<'f> {
 }
 
 /// An error in a file.
-pub struct DocumentError {
+pub(super) struct DocumentError {
     /// The index of the file.
     pub file: usize,
     /// The byte range in the file.
@@ -132,7 +132,7 @@ pub struct DocumentError {
 }
 
 /// The contents of a file.
-pub enum Contents<'f> {
+pub(super) enum Contents<'f> {
     /// Documents in file order.
     Documents(Vec<Document<'f>>),
     /// Something other than JSON output of the AWS CLI, such as a README.
@@ -142,7 +142,7 @@ pub enum Contents<'f> {
 }
 
 /// Reads the documents of a file. `index` is the index of the file.
-pub fn read(file: &File, index: usize) -> Contents<'_> {
+pub(super) fn read(file: &File, index: usize) -> Contents<'_> {
     let extension = file.path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_expected_json = matches!(extension.as_str(), "" | "json");
     let invalid = |at: Range<usize>, message: &str, help: Option<&str>| {

@@ -29,7 +29,7 @@ use super::objects::transit::{
 
 /// The objects of all documents.
 #[derive(Default)]
-pub struct Inventory {
+pub(super) struct Inventory {
     pub vpcs: Vec<ReadObject<Vpc>>,
     /// The DNS attributes of VPCs, by VPC id.
     pub attributes: BTreeMap<String, VpcAttribute>,
@@ -96,7 +96,7 @@ pub struct Inventory {
 }
 
 /// An object and the file it was read from.
-pub struct ReadObject<T> {
+pub(super) struct ReadObject<T> {
     /// The object.
     pub object: T,
     /// The index of the file.
@@ -112,7 +112,7 @@ impl<T> std::ops::Deref for ReadObject<T> {
 }
 
 /// The record sets of one document. The document does not state the zone.
-pub struct RecordSets {
+pub(super) struct RecordSets {
     /// The index of the file.
     pub file: usize,
     /// The byte range of the document.

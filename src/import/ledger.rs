@@ -9,7 +9,7 @@ use super::report::{ImportReport, Missing, ObjectSummary, Unsupported};
 
 /// The location of an object in the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceLocation {
+pub(super) struct SourceLocation {
     /// The index of the file.
     pub file: usize,
     /// The byte offset in the file.
@@ -41,7 +41,7 @@ struct Entry {
 
 /// An object without an id, such as a record set. It is identified by its location.
 #[derive(Clone, Debug)]
-pub struct LocatedItem<T> {
+pub(super) struct LocatedItem<T> {
     /// The object.
     pub object: T,
     /// Its location.
@@ -61,7 +61,7 @@ type ObjectKind = Cow<'static, str>;
 
 /// The dispositions of all objects, and everything else that the report lists.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     /// The objects by kind and id.
     entries: BTreeMap<(ObjectKind, String), Entry>,
     /// Unsupported features and ambiguities that concern only part of an object, or no object.
@@ -75,7 +75,7 @@ pub struct Ledger {
 impl Ledger {
     /// Adds an object. Returns `false` if an object of this kind and id was added before; it is then counted
     /// as a duplicate.
-    pub fn insert(&mut self, kind: impl Into<ObjectKind>, id: &str, location: SourceLocation) -> bool {
+    pub(super) fn insert(&mut self, kind: impl Into<ObjectKind>, id: &str, location: SourceLocation) -> bool {
         let key = (kind.into(), id.to_owned());
         if self.entries.contains_key(&key) {
             *self.duplicates.entry((key.0, location.file)).or_default() += 1;
@@ -86,18 +86,18 @@ impl Ledger {
     }
 
     /// Adds an object without an id.
-    pub fn insert_item(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
+    pub(super) fn insert_item(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
         self.entries
             .insert((kind.into(), item_id(location)), Entry { location, disposition: None, has_id: false });
     }
 
     /// Marks an object without an id as converted.
-    pub fn mark_item_converted(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
+    pub(super) fn mark_item_converted(&mut self, kind: impl Into<ObjectKind>, location: SourceLocation) {
         self.mark_converted(kind, &item_id(location));
     }
 
     /// Marks an object without an id as skipped.
-    pub fn mark_item_skipped(
+    pub(super) fn mark_item_skipped(
         &mut self,
         kind: impl Into<ObjectKind>,
         location: SourceLocation,
@@ -108,7 +108,7 @@ impl Ledger {
 
     /// Marks an object without an id as unsupported. `why` must identify the object, since the report has no
     /// id to show.
-    pub fn mark_item_unsupported(
+    pub(super) fn mark_item_unsupported(
         &mut self,
         kind: impl Into<ObjectKind>,
         location: SourceLocation,
@@ -118,17 +118,17 @@ impl Ledger {
     }
 
     /// Marks an object as converted.
-    pub fn mark_converted(&mut self, kind: impl Into<ObjectKind>, id: &str) {
+    pub(super) fn mark_converted(&mut self, kind: impl Into<ObjectKind>, id: &str) {
         self.set_disposition(kind, id, Disposition::Converted);
     }
 
     /// Marks an object as skipped. An object that is already marked keeps its disposition.
-    pub fn mark_skipped(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
+    pub(super) fn mark_skipped(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
         self.set_disposition(kind, id, Disposition::Skipped(why.into()));
     }
 
     /// Marks an object as unsupported.
-    pub fn mark_unsupported(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
+    pub(super) fn mark_unsupported(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
         self.set_disposition(kind, id, Disposition::Unsupported(why.into()));
     }
 
@@ -143,23 +143,23 @@ impl Ledger {
     }
 
     /// Returns the location of an object.
-    pub fn location(&self, kind: impl Into<ObjectKind>, id: &str) -> Option<SourceLocation> {
+    pub(super) fn location(&self, kind: impl Into<ObjectKind>, id: &str) -> Option<SourceLocation> {
         self.entries.get(&(kind.into(), id.to_owned())).map(|entry| entry.location)
     }
 
     /// Adds a note about something that might change answers and is not converted.
-    pub fn note_unsupported(&mut self, location: Option<SourceLocation>, message: impl Into<String>) {
+    pub(super) fn note_unsupported(&mut self, location: Option<SourceLocation>, message: impl Into<String>) {
         self.notes.push((location, message.into()));
     }
 
     /// Adds a missing object and the command that supplies it. Only the first description for a command is
     /// kept.
-    pub fn note_missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
+    pub(super) fn note_missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
         self.missing.entry(call.into()).or_insert_with(|| what.into());
     }
 
     /// Creates the report. Objects without a disposition are counted as skipped.
-    pub fn into_report(self, formatter: &LocationFormatter<'_>) -> ImportReport {
+    pub(super) fn into_report(self, formatter: &LocationFormatter<'_>) -> ImportReport {
         let mut kinds: BTreeMap<ObjectKind, ObjectSummary> = BTreeMap::new();
         let mut unsupported: BTreeMap<String, (Option<SourceLocation>, usize)> = BTreeMap::new();
         let mut add_unsupported = |message: String, location: Option<SourceLocation>| {

@@ -7,7 +7,7 @@ use serde_json::Value;
 const TAGS: &[&str] = &["Tags", "TagSet"];
 
 /// Returns whether a value is equivalent to a missing field.
-pub fn is_empty_value(value: &Value) -> bool {
+pub(super) fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -18,7 +18,7 @@ pub fn is_empty_value(value: &Value) -> bool {
 }
 
 /// Returns the fields in which two representations of one object conflict.
-pub fn conflicting_fields(one: &Value, other: &Value) -> Vec<String> {
+pub(super) fn conflicting_fields(one: &Value, other: &Value) -> Vec<String> {
     let (Value::Object(one), Value::Object(other)) = (one, other) else { return Vec::new() };
     let both = one.iter().filter_map(|(field, value)| Some((field, value, other.get(field)?)));
     both.filter(|(field, one, other)| !TAGS.contains(&field.as_str()) && !are_compatible(one, other))
@@ -43,7 +43,7 @@ fn are_compatible(one: &Value, other: &Value) -> bool {
 }
 
 /// Adds the fields that `object` lacks from another representation of it.
-pub fn merge(mut object: Value, other: Value) -> Value {
+pub(super) fn merge(mut object: Value, other: Value) -> Value {
     if let (Value::Object(members), Value::Object(others)) = (&mut object, other) {
         for (field, value) in others {
             match members.remove(&field) {

@@ -9,7 +9,7 @@ use super::subject::any_id_in;
 
 /// The pages that were read so far.
 #[derive(Default)]
-pub struct PageTracker {
+pub(super) struct PageTracker {
     /// The error to report for each series whose last page announced another one.
     incomplete: BTreeMap<PageSeries, DocumentError>,
     /// The record names that further pages of record sets should start with, each with the error to report if
@@ -32,7 +32,7 @@ struct PageSeries {
 
 impl PageTracker {
     /// Adds a document, which may continue the page before it.
-    pub fn insert(&mut self, directory: &Directory, document: &Document<'_>) {
+    pub(super) fn insert(&mut self, directory: &Directory, document: &Document<'_>) {
         let path = &directory.files[document.file].path;
         let lists = document.members.iter().filter(|member| member.value.text.starts_with('['));
         let Some(list) = lists.into_iter().next() else { return };
@@ -77,7 +77,7 @@ impl PageTracker {
     }
 
     /// Returns an error for each series that lacks a page.
-    pub fn into_errors(self) -> impl Iterator<Item = DocumentError> {
+    pub(super) fn into_errors(self) -> impl Iterator<Item = DocumentError> {
         let Self { incomplete, expected_names, first_names } = self;
         let missing = expected_names.into_iter().filter(move |(name, _)| !first_names.contains(name));
         incomplete.into_values().chain(missing.map(|(_, error)| error))

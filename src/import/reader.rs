@@ -25,10 +25,10 @@ use super::objects::route53::ResourceRecordSet;
 use keys::DocumentKey;
 use representations::{Representation, normalised, without_nulls};
 
-pub use keys::VPC_ATTRIBUTES;
+pub(super) use keys::VPC_ATTRIBUTES;
 
 /// Reads documents into an [`Inventory`].
-pub struct DocumentReader<'f> {
+pub(super) struct DocumentReader<'f> {
     /// The files, for their paths.
     pub(super) files: &'f [File],
     /// The objects that were read.
@@ -46,7 +46,7 @@ type Accessor<T> = fn(&mut Inventory) -> &mut Vec<ReadObject<T>>;
 
 impl<'f> DocumentReader<'f> {
     /// Creates a reader for documents of these files.
-    pub fn new(files: &'f [File]) -> Self {
+    pub(super) fn new(files: &'f [File]) -> Self {
         Self {
             files,
             inventory: Inventory::default(),
@@ -58,7 +58,7 @@ impl<'f> DocumentReader<'f> {
 
     /// Reads a document. Returns whether any of it was used; incomplete output of an unused document is not
     /// an error.
-    pub fn read_document(&mut self, document: &Document<'f>) -> bool {
+    pub(super) fn read_document(&mut self, document: &Document<'f>) -> bool {
         let has = |key: &str| document.get(key).is_some();
         if has("Account") && has("UserId") {
             self.read_caller_identity(document);

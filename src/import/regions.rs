@@ -12,7 +12,7 @@ use crate::aws::region;
 
 /// The region and account of a VPC.
 #[derive(Clone, Debug, Default)]
-pub struct RegionAndAccount {
+pub(super) struct RegionAndAccount {
     /// The region.
     pub region: Option<String>,
     /// The account that owns the VPC.
@@ -20,7 +20,7 @@ pub struct RegionAndAccount {
 }
 
 /// Returns the region of an ARN.
-pub fn region_of_arn(arn: &str) -> Option<&str> {
+pub(super) fn region_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|region| region::is_region_shaped(region))
 }
 
@@ -36,12 +36,12 @@ fn region_of_zone(zone: &str) -> Option<&str> {
 }
 
 /// Returns the region in the name of a service or prefix list, such as `com.amazonaws.ap-northeast-1.s3`.
-pub fn region_of_name(name: &str) -> Option<&str> {
+pub(super) fn region_of_name(name: &str) -> Option<&str> {
     name.split('.').find(|part| region::is_region_shaped(part))
 }
 
 /// Returns the region and account of each VPC, by VPC id.
-pub fn vpc_regions(
+pub(super) fn vpc_regions(
     inventory: &Inventory,
     files: &[File],
     options: &ImportOptions,

@@ -11,7 +11,7 @@ use super::reader::DocumentReader;
 impl DocumentReader<'_> {
     /// Finds the hosted zone of each document of record sets. The name of the apex, which owns the SOA
     /// record, identifies the zone; if several zones have this name, the file name must contain the id.
-    pub fn match_record_sets(&mut self) -> Vec<DocumentError> {
+    pub(super) fn match_record_sets(&mut self) -> Vec<DocumentError> {
         let mut errors = Vec::new();
         let mut zones_by_name: HashMap<String, Vec<String>> = HashMap::new();
         for zone in &self.inventory.hosted_zones {

@@ -115,7 +115,7 @@ impl ImpliedConnections {
     }
 
     /// The connection implied by the answer in the rotation of a query. `None` if the reply is truncated.
-    pub fn connection_for(&self, arrival: &Arrival<'_>) -> Option<&ImpliedConnection> {
+    pub(super) fn connection_for(&self, arrival: &Arrival<'_>) -> Option<&ImpliedConnection> {
         let index = arrival.rotation.checked_rem(self.by_rotation.len())?;
         self.by_rotation[index].as_ref().filter(|_| !arrival.truncated)
     }

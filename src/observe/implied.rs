@@ -21,11 +21,11 @@ use crate::dns::{Class, Name, Rcode, RecordType};
 use crate::world::{Endpoint, EndpointKind, Index, PlaceKind, Subnet};
 
 /// How long a lookup is remembered. Stub resolvers retransmit earlier, with the same port and ID.
-pub const RETRANSMISSION_WINDOW: Duration = Duration::from_secs(12);
+pub(super) const RETRANSMISSION_WINDOW: Duration = Duration::from_secs(12);
 
 /// The connection that an answer implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndpointConnection {
+pub(super) struct EndpointConnection {
     /// The endpoint.
     pub endpoint: Index<Endpoint>,
     /// The subnet of the network interface.
@@ -33,7 +33,7 @@ pub struct EndpointConnection {
 }
 
 /// Whether an answer that is not truncated implies a connection.
-pub fn implies_connection(event: &QueryEvent<'_>) -> bool {
+pub(super) fn implies_connection(event: &QueryEvent<'_>) -> bool {
     let question = event.question;
     matches!(question.qtype, RecordType::A | RecordType::AAAA)
         && question.qclass == Class::IN
@@ -46,7 +46,7 @@ pub fn implies_connection(event: &QueryEvent<'_>) -> bool {
 /// It uses the interface in the client's subnet if the answer contains one, because glibc sorts that address
 /// first regardless of the order; otherwise the first interface in the order sent. If the answer contains
 /// several endpoints, only that of this interface counts.
-pub fn implied_connection(event: &QueryEvent<'_>, rotation: usize) -> Option<EndpointConnection> {
+pub(super) fn implied_connection(event: &QueryEvent<'_>, rotation: usize) -> Option<EndpointConnection> {
     let (question, answer) = (event.question, &event.outcome.answer);
     if !implies_connection(event) {
         return None;
@@ -81,7 +81,7 @@ fn interface(event: &QueryEvent<'_>, address: IpAddr) -> Option<EndpointConnecti
 
 /// Whether a lookup is a retransmission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookupKind {
+pub(super) enum LookupKind {
     /// It is new, and is remembered.
     First,
     /// It is a retransmission.
@@ -95,7 +95,7 @@ pub enum LookupKind {
 /// Each is remembered by a hash of its source, ID and name: 64 bits with a random seed. With 65,536
 /// remembered lookups, the probability of a false match is 2^-48. All memory is allocated at the start.
 #[derive(Debug)]
-pub struct Lookups {
+pub(super) struct Lookups {
     capacity: usize,
     /// When each was last counted, in milliseconds since 1970.
     counted: HashMap<u64, u64, RandomState>,
@@ -106,14 +106,14 @@ pub struct Lookups {
 
 /// A hashed name for [`Lookups`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NameHash(u64);
+pub(super) struct NameHash(u64);
 
 /// [`RETRANSMISSION_WINDOW`] in milliseconds.
 const RETRANSMISSION_WINDOW_MS: u64 = RETRANSMISSION_WINDOW.as_millis() as u64;
 
 impl Lookups {
     /// Creates a table for at most `capacity` lookups.
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         let hasher = RandomState::default();
         Self {
             capacity,
@@ -126,13 +126,13 @@ impl Lookups {
     }
 
     /// Hashes a name for this table.
-    pub fn hash_name(&self, name: &Name) -> NameHash {
+    pub(super) fn hash_name(&self, name: &Name) -> NameHash {
         NameHash(self.hasher.hash_one(name))
     }
 
     /// Records a lookup, which counts unless it is a retransmission. Lookups at different listeners are
     /// distinct.
-    pub fn record(
+    pub(super) fn record(
         &mut self,
         listener: usize,
         source: SocketAddr,
@@ -155,7 +155,7 @@ impl Lookups {
     }
 
     /// Number of remembered lookups.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.counted.len()
     }
 
@@ -176,12 +176,12 @@ impl Lookups {
 }
 
 /// Converts a time to milliseconds since 1970; 0 for earlier times.
-pub fn milliseconds(at: SystemTime) -> u64 {
+pub(super) fn milliseconds(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// The absolute difference of two times, because the wall clock may be set back.
-pub fn abs_difference(one: SystemTime, other: SystemTime) -> Duration {
+pub(super) fn abs_difference(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
 }
 

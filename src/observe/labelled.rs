@@ -22,7 +22,7 @@ use super::shard::{CounterShards, SeriesSlot};
 ///
 /// `N` is the number of labels: a wrong number of values does not compile. The vectors of the prometheus
 /// crate identify a child by a hash of its concatenated label values, so that two combinations could collide.
-pub struct LabelledMetric<const N: usize, M>(Arc<Inner<N, M>>);
+pub(super) struct LabelledMetric<const N: usize, M>(Arc<Inner<N, M>>);
 
 struct Inner<const N: usize, M> {
     desc: Desc,
@@ -34,7 +34,7 @@ struct Inner<const N: usize, M> {
 
 impl<const N: usize, M: MetricKind> LabelledMetric<N, M> {
     /// Applies a function to the child with these label values, which is created if necessary.
-    pub fn with(&self, values: [Label; N], apply: impl FnOnce(&M)) {
+    pub(super) fn with(&self, values: [Label; N], apply: impl FnOnce(&M)) {
         if let Some(child) = self.read().get(&values) {
             return apply(child);
         }
@@ -43,14 +43,14 @@ impl<const N: usize, M: MetricKind> LabelledMetric<N, M> {
     }
 
     /// The child with these label values, which is created if necessary. For callers that use it often.
-    pub fn child(&self, values: [Label; N]) -> M {
+    pub(super) fn child(&self, values: [Label; N]) -> M {
         let mut found = None;
         self.with(values, |child| found = Some(child.clone()));
         found.expect("`with` applies its function once")
     }
 
     /// Removes every child. For gauges that describe the current state; counters are never removed.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.0.children.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -97,7 +97,7 @@ impl<const N: usize, M: MetricKind> Collector for LabelledMetric<N, M> {
 
 /// A label value: a constant of the program or an ID from the configuration.
 #[derive(Clone, Debug)]
-pub enum Label {
+pub(super) enum Label {
     /// A constant of the program.
     Constant(&'static str),
     /// An ID, name or address from the configuration.
@@ -142,7 +142,7 @@ impl From<&Arc<str>> for Label {
 }
 
 /// A kind of metric: counter, gauge or histogram of integers or seconds.
-pub trait MetricKind: Metric + Clone + 'static {
+pub(super) trait MetricKind: Metric + Clone + 'static {
     /// The kind in the exposition format.
     const TYPE: MetricType;
 
@@ -180,7 +180,7 @@ impl MetricKind for Histogram {
 
 /// Registers metrics and records their declarations for the table in the manual.
 #[derive(Debug, Default)]
-pub struct Declarations {
+pub(super) struct Declarations {
     /// All declared metrics, for collection.
     pub registry: Registry,
     /// The declarations, in order.
@@ -191,7 +191,7 @@ pub struct Declarations {
 
 /// A declared metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeclaredMetric {
+pub(super) struct DeclaredMetric {
     /// Its name.
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
@@ -204,7 +204,7 @@ pub struct DeclaredMetric {
 
 impl Declarations {
     /// Declares a counter or gauge with labels. The kind follows from the type of the field.
-    pub fn labelled<const N: usize, M: MetricKind>(
+    pub(super) fn labelled<const N: usize, M: MetricKind>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
@@ -214,7 +214,7 @@ impl Declarations {
     }
 
     /// Declares a histogram with labels and the upper bounds of its buckets.
-    pub fn histogram<const N: usize, M: MetricKind>(
+    pub(super) fn histogram<const N: usize, M: MetricKind>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
@@ -233,7 +233,7 @@ impl Declarations {
     }
 
     /// Declares a counter with labels that workers increment.
-    pub fn counters<const N: usize>(
+    pub(super) fn counters<const N: usize>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
@@ -246,20 +246,24 @@ impl Declarations {
     }
 
     /// Declares a counter without labels that workers increment. It is exported as 0 from the start.
-    pub fn counter(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
+    pub(super) fn counter(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
         self.counters(name, &[], help).slot([])
     }
 
     /// Declares a gauge without labels: the sum of the values that workers set. It is exported as 0 from the
     /// start.
-    pub fn gauge(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
+    pub(super) fn gauge(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
         let gauge = Counters::new(desc(name, &[], help), [], self.shards.clone(), MetricType::GAUGE);
         self.register::<IntGauge>(Box::new(gauge.clone()), name, &[], help);
         gauge.slot([])
     }
 
     /// Declares the counter of dropped datagrams, which is read from the system.
-    pub fn receive_buffer_drops(&mut self, name: &'static str, help: &'static str) -> ReceiveBufferDrops {
+    pub(super) fn receive_buffer_drops(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+    ) -> ReceiveBufferDrops {
         let labels = &["server"];
         let drops = ReceiveBufferDrops::new(desc(name, labels, help));
         self.register::<IntCounter>(Box::new(drops.clone()), name, labels, help);
@@ -267,7 +271,7 @@ impl Declarations {
     }
 
     /// Declares a histogram with labels that workers observe.
-    pub fn histograms<const N: usize>(
+    pub(super) fn histograms<const N: usize>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
@@ -280,7 +284,7 @@ impl Declarations {
     }
 
     /// Declares a counter or gauge without labels. It is exported as 0 from the start.
-    pub fn single<M: MetricKind + Collector>(&mut self, name: &'static str, help: &'static str) -> M {
+    pub(super) fn single<M: MetricKind + Collector>(&mut self, name: &'static str, help: &'static str) -> M {
         let metric = M::build(Opts::new(name, help), &[]);
         self.register::<M>(Box::new(metric.clone()), name, &[], help);
         metric

@@ -84,7 +84,7 @@ impl QueryLog {
 
 /// Records that are submitted together, each with its line terminator.
 #[derive(Debug, Default)]
-pub struct Page {
+pub(super) struct Page {
     /// The records.
     pub octets: Vec<u8>,
     /// Their number.
@@ -93,7 +93,7 @@ pub struct Page {
 
 impl Page {
     /// Whether it should be submitted.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.octets.len() >= FULL_PAGE
     }
 }
@@ -103,7 +103,7 @@ type SparePages = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Handle to the writing thread. Dropping it writes the queued pages first.
 #[derive(Debug)]
-pub struct LogWriter {
+pub(super) struct LogWriter {
     jobs: Option<SyncSender<Job>>,
     spares: SparePages,
     reopen: Arc<AtomicBool>,
@@ -114,7 +114,7 @@ pub struct LogWriter {
 impl LogWriter {
     /// Takes the records of a page and leaves it empty. If the queue is full, the records are dropped and
     /// counted. Does not block for long.
-    pub fn write(&self, page: &mut Page) {
+    pub(super) fn write(&self, page: &mut Page) {
         let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let octets = spare.unwrap_or_else(|| Vec::with_capacity(FULL_PAGE + FULL_PAGE / 4));
         let full = std::mem::replace(page, Page { octets, lines: 0 });
@@ -125,7 +125,7 @@ impl LogWriter {
     }
 
     /// Reopens the file by its name, after another program has moved it. Does not block.
-    pub fn reopen(&self) {
+    pub(super) fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         if let Some(jobs) = &self.jobs {
             // An empty page wakes the thread. If the queue is full, the thread is awake.
@@ -135,7 +135,7 @@ impl LogWriter {
 
     /// Waits until all records submitted so far have been written, for at most `timeout`. Blocks. Called at
     /// shutdown, because the process does not wait for its threads.
-    pub fn flush(&self, timeout: Duration) {
+    pub(super) fn flush(&self, timeout: Duration) {
         let (done, written) = sync_channel(1);
         if let Some(jobs) = &self.jobs
             && jobs.send(Job::Flush(done)).is_ok()

@@ -21,7 +21,7 @@ const REPORT_INTERVAL_MS: u64 = 60_000;
 
 /// The most recent pairs of client and name, by a hash of both.
 #[derive(Debug)]
-pub struct LookupSampler {
+pub(super) struct LookupSampler {
     pairs: Box<[ClientNamePair]>,
     hasher: RandomState,
 }
@@ -49,7 +49,13 @@ impl Default for LookupSampler {
 
 impl LookupSampler {
     /// Whether a lookup must be reported to the detector.
-    pub fn should_report(&mut self, client: IpAddr, name: NameHash, ttl_s: u32, at: SystemTime) -> bool {
+    pub(super) fn should_report(
+        &mut self,
+        client: IpAddr,
+        name: NameHash,
+        ttl_s: u32,
+        at: SystemTime,
+    ) -> bool {
         let hash = self.hasher.hash_one((client, name));
         // The remainder is less than the number of slots, so the cast is lossless.
         let pair = &mut self.pairs[(hash % SLOTS as u64) as usize];

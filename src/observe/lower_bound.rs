@@ -38,7 +38,7 @@ const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A lookup that implied a connection.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(super) struct Sample {
     /// The effective client.
     pub client: IpAddr,
     /// The query name.
@@ -53,7 +53,7 @@ pub struct Sample {
 
 /// Handle to the detector, which runs on its own thread.
 #[derive(Debug)]
-pub struct LowerBound {
+pub(super) struct LowerBound {
     samples: SyncSender<Sample>,
     dropped: IntCounter,
 }
@@ -64,7 +64,7 @@ impl LowerBound {
     /// # Errors
     ///
     /// If the system cannot create a thread.
-    pub fn start(clients: LabelledMetric<1, IntGauge>, dropped: IntCounter) -> io::Result<Self> {
+    pub(super) fn start(clients: LabelledMetric<1, IntGauge>, dropped: IntCounter) -> io::Result<Self> {
         let (samples, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("lower-bound".to_owned());
         thread.spawn({
@@ -75,7 +75,7 @@ impl LowerBound {
     }
 
     /// Submits a sample, or drops and counts it if the queue is full.
-    pub fn record(&self, sample: Sample) {
+    pub(super) fn record(&self, sample: Sample) {
         if self.samples.try_send(sample).is_err() {
             self.dropped.inc();
         }
@@ -107,7 +107,7 @@ fn run(queue: &Receiver<Sample>, clients: &LabelledMetric<1, IntGauge>, dropped:
 
 /// Detects the clients that may cache. The current time is that of the samples.
 #[derive(Debug)]
-pub struct CacheDetector {
+pub(super) struct CacheDetector {
     capacity: usize,
     pairs: HashMap<(IpAddr, Name), ClientNamePair>,
     /// Number of pairs that may cache, by endpoint and client.
@@ -135,13 +135,13 @@ impl ClientNamePair {
 
 impl CacheDetector {
     /// Creates a detector for at most `capacity` pairs.
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         let (pairs, counted, clients) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self { capacity, pairs, pairs_by_client: counted, clients, swept: None }
     }
 
     /// Records a sample. Returns false if the table is full.
-    pub fn record(&mut self, sample: Sample) -> bool {
+    pub(super) fn record(&mut self, sample: Sample) -> bool {
         if self.swept.is_none_or(|swept| abs_difference(sample.at, swept) >= SWEEP_INTERVAL) {
             self.sweep(sample.at);
         }
@@ -174,7 +174,7 @@ impl CacheDetector {
     }
 
     /// Removes pairs without lookups for an hour.
-    pub fn sweep(&mut self, now: SystemTime) {
+    pub(super) fn sweep(&mut self, now: SystemTime) {
         self.swept = Some(now);
         let old: Vec<_> =
             self.pairs.extract_if(|_, pair| abs_difference(now, pair.last_lookup) >= RETENTION).collect();
@@ -184,7 +184,7 @@ impl CacheDetector {
     }
 
     /// Number of distinct clients per endpoint that may cache.
-    pub fn clients(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+    pub(super) fn clients(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
         self.clients.iter().map(|(endpoint, count)| (endpoint, *count))
     }
 

@@ -61,7 +61,7 @@ const OCTETS: HistogramScale = HistogramScale {
 
 /// All metrics. The HELP texts in [`Metrics::declare`] describe them.
 #[derive(Debug)]
-pub struct Metrics {
+pub(super) struct Metrics {
     declarations: Declarations,
     pub dns_requests: Counters<4>,
     pub dns_responses: Counters<3>,
@@ -118,7 +118,7 @@ pub struct ListenerMetrics {
 
 /// Counters of packet caches.
 #[derive(Clone, Copy, Debug)]
-pub struct PacketCacheSlots {
+pub(super) struct PacketCacheSlots {
     /// Queries answered from the cache.
     pub hits: SeriesSlot,
     /// Cacheable queries for which there was no entry.
@@ -150,7 +150,7 @@ pub struct MessageCacheMetrics {
 
 impl Metrics {
     /// Declares all metrics. Nothing is shared with another instance in the process.
-    pub fn declare() -> Self {
+    pub(super) fn declare() -> Self {
         let mut all = Declarations::default();
         let metrics = Self {
             dns_requests: all.counters(
@@ -291,18 +291,18 @@ impl Metrics {
     }
 
     /// The shards in which workers count.
-    pub fn shards(&self) -> &CounterShards {
+    pub(super) fn shards(&self) -> &CounterShards {
         &self.declarations.shards
     }
 
     /// All metrics in Prometheus's text format.
-    pub fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let families = self.declarations.registry.gather();
         TextEncoder::new().encode_to_string(&families).expect("gathered families have names and metrics")
     }
 
     /// The declarations, in order.
-    pub fn rows(&self) -> &[DeclaredMetric] {
+    pub(super) fn rows(&self) -> &[DeclaredMetric] {
         &self.declarations.rows
     }
 }
@@ -401,7 +401,7 @@ pub fn table() -> String {
 }
 
 /// Converts a time to seconds since 1970; 0 for earlier times.
-pub fn unix_seconds(at: SystemTime) -> i64 {
+pub(super) fn unix_seconds(at: SystemTime) -> i64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 

@@ -21,7 +21,7 @@ use crate::world::{Interface, Vantage, ViewKind, Vpc, World};
 /// when it is written. These are, in order: the time, the answers as rotated, `srcaddr`, `srcport`,
 /// `transport`, `plustwo.transport_source`, `plustwo.latency_us`.
 #[derive(Debug)]
-pub struct Template {
+pub(super) struct Template {
     before_time: Box<str>,
     before_answers: Box<str>,
     /// The records of each set of the answer section.
@@ -100,7 +100,7 @@ struct PathRecord<'a> {
 
 impl Template {
     /// Creates the template for a question from a location, which applies to every client there.
-    pub fn new(event: &QueryEvent<'_>) -> Self {
+    pub(super) fn new(event: &QueryEvent<'_>) -> Self {
         let (world, outcome) = (event.world, event.outcome);
         let place = event.vantage.map(|vantage| world.network.place_name(vantage.place));
         let vpc = event
@@ -146,7 +146,13 @@ impl Template {
     }
 
     /// Writes the record of one query: a JSON object and a line terminator.
-    pub fn write(&self, arrival: &Arrival<'_>, latency: Duration, time: &Timestamp, line: &mut Vec<u8>) {
+    pub(super) fn write(
+        &self,
+        arrival: &Arrival<'_>,
+        latency: Duration,
+        time: &Timestamp,
+        line: &mut Vec<u8>,
+    ) {
         line.extend_from_slice(self.before_time.as_bytes());
         line.extend_from_slice(time.text.as_bytes());
         line.extend_from_slice(self.before_answers.as_bytes());
@@ -180,7 +186,7 @@ impl Template {
     }
 
     /// Approximate size in octets.
-    pub fn size_octets(&self) -> usize {
+    pub(super) fn size_octets(&self) -> usize {
         let texts = [
             &self.before_time,
             &self.before_answers,
@@ -287,14 +293,14 @@ fn path(path: &AddressPath) -> PathRecord<'_> {
 
 /// A formatted time. It is reused, because most consecutive records are of the same second.
 #[derive(Debug, Default)]
-pub struct Timestamp {
+pub(super) struct Timestamp {
     seconds: Option<i64>,
     text: String,
 }
 
 impl Timestamp {
     /// Formats a time.
-    pub fn set(&mut self, at: SystemTime) {
+    pub(super) fn set(&mut self, at: SystemTime) {
         let seconds = unix_seconds(at);
         if self.seconds != Some(seconds) {
             self.seconds = Some(seconds);

@@ -17,19 +17,19 @@ type WatchedListener = (Arc<str>, SocketAddr);
 
 /// The metric of dropped datagrams of the watched listeners. Clones share the listeners.
 #[derive(Clone, Debug)]
-pub struct ReceiveBufferDrops {
+pub(super) struct ReceiveBufferDrops {
     desc: Desc,
     listeners: Arc<RwLock<Vec<WatchedListener>>>,
 }
 
 impl ReceiveBufferDrops {
     /// Creates a metric without listeners. Its label is `server`.
-    pub fn new(desc: Desc) -> Self {
+    pub(super) fn new(desc: Desc) -> Self {
         Self { desc, listeners: Arc::default() }
     }
 
     /// Adds the sockets that are bound to an address.
-    pub fn watch(&self, server: Arc<str>, bound: SocketAddr) {
+    pub(super) fn watch(&self, server: Arc<str>, bound: SocketAddr) {
         let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
         // Each worker has a socket with this address, but their drops are summed by address.
         if !listeners.iter().any(|(_, address)| *address == bound) {

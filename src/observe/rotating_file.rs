@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A file that is renamed to `.1` before it exceeds a size; `.1` is renamed to `.2`, and so on, up to the
 /// number of files to retain.
-pub struct RotatingFile {
+pub(super) struct RotatingFile {
     path: PathBuf,
     /// `None` after a failure: the next write opens it again.
     file: Option<File>,
@@ -25,7 +25,7 @@ pub struct RotatingFile {
 
 /// A failed write.
 #[derive(Debug)]
-pub struct IncompleteWrite {
+pub(super) struct IncompleteWrite {
     /// Octets of complete records that were written before the failure.
     pub written: usize,
     /// The system's error.
@@ -40,7 +40,7 @@ impl From<io::Error> for IncompleteWrite {
 }
 
 /// An output that records are appended to.
-pub trait Append: Write {
+pub(super) trait Append: Write {
     /// Truncates the last octets of the last append.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Append for File {
 
 /// Appends complete records, each with its line terminator. `has_partial_record` states whether the output
 /// ends within a record, before and after the call.
-pub fn append(
+pub(super) fn append(
     out: &mut (impl Append + ?Sized),
     records: &[u8],
     has_partial_record: &mut bool,
@@ -92,7 +92,7 @@ fn write_all(out: &mut (impl Write + ?Sized), octets: &[u8]) -> Result<(), (usiz
 
 impl RotatingFile {
     /// Opens a file for appending. Its directory must exist.
-    pub fn open(path: PathBuf, rotate_at: u64, keep: u32) -> io::Result<Self> {
+    pub(super) fn open(path: PathBuf, rotate_at: u64, keep: u32) -> io::Result<Self> {
         let mut file = Self { path, file: None, size: 0, has_partial_record: false, rotate_at, keep };
         file.reopen()?;
         Ok(file)
@@ -100,7 +100,7 @@ impl RotatingFile {
 
     /// Reopens the file by its name. If it ends within a record, as after a crash, the next one starts on a
     /// new line.
-    pub fn reopen(&mut self) -> io::Result<()> {
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
         self.file = None;
         let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         let metadata = file.metadata()?;
@@ -115,7 +115,7 @@ impl RotatingFile {
     }
 
     /// Whether this many octets can be written without rotating.
-    pub fn has_room(&self, octets: usize) -> bool {
+    pub(super) fn has_room(&self, octets: usize) -> bool {
         self.rotate_at == 0 || self.size.saturating_add(octets as u64) <= self.rotate_at
     }
 
@@ -124,7 +124,7 @@ impl RotatingFile {
     /// # Errors
     ///
     /// If not all of them were written. The next write reopens the file.
-    pub fn write(&mut self, records: &[u8]) -> Result<(), IncompleteWrite> {
+    pub(super) fn write(&mut self, records: &[u8]) -> Result<(), IncompleteWrite> {
         if self.file.is_none() {
             self.reopen()?;
         }

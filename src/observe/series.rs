@@ -89,24 +89,29 @@ impl<const N: usize, S> fmt::Debug for MetricSeries<N, S> {
 
 /// Counters or gauges with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
-pub struct Counters<const N: usize> {
+pub(super) struct Counters<const N: usize> {
     inner: Arc<MetricSeries<N, SeriesSlot>>,
     kind: MetricType,
 }
 
 impl<const N: usize> Counters<N> {
     /// Creates a metric without series. `kind` is `COUNTER` or `GAUGE`.
-    pub fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards, kind: MetricType) -> Self {
+    pub(super) fn new(
+        desc: Desc,
+        labels: [&'static str; N],
+        shards: CounterShards,
+        kind: MetricType,
+    ) -> Self {
         Self { inner: MetricSeries::new(desc, labels, shards), kind }
     }
 
     /// The slot of the series with these label values, which is created if necessary.
-    pub fn slot(&self, values: [Label; N]) -> SeriesSlot {
+    pub(super) fn slot(&self, values: [Label; N]) -> SeriesSlot {
         self.inner.series.get_or_create(values, || self.inner.shards.allocate(1))
     }
 
     /// Adds a series for an existing slot.
-    pub fn alias(&self, values: [Label; N], slot: SeriesSlot) {
+    pub(super) fn alias(&self, values: [Label; N], slot: SeriesSlot) {
         self.inner.series.get_or_create(values, || slot);
     }
 }
@@ -143,14 +148,14 @@ impl<const N: usize> Collector for Counters<N> {
 
 /// Histograms with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
-pub struct Histograms<const N: usize> {
+pub(super) struct Histograms<const N: usize> {
     declared: Arc<MetricSeries<N, HistogramSlots>>,
     scale: HistogramScale,
 }
 
 /// The buckets and the unit of a histogram.
 #[derive(Clone, Copy, Debug)]
-pub struct HistogramScale {
+pub(super) struct HistogramScale {
     /// Upper bounds of the buckets, in the unit of the counted values.
     pub bounds: &'static [u64],
     /// Number of these units per exported unit.
@@ -159,12 +164,17 @@ pub struct HistogramScale {
 
 impl<const N: usize> Histograms<N> {
     /// Creates a metric without series.
-    pub fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards, scale: HistogramScale) -> Self {
+    pub(super) fn new(
+        desc: Desc,
+        labels: [&'static str; N],
+        shards: CounterShards,
+        scale: HistogramScale,
+    ) -> Self {
         Self { declared: MetricSeries::new(desc, labels, shards), scale }
     }
 
     /// The slots of the series with these label values, which are created if necessary.
-    pub fn slots(&self, values: [Label; N]) -> HistogramSlots {
+    pub(super) fn slots(&self, values: [Label; N]) -> HistogramSlots {
         self.declared
             .series
             .get_or_create(values, || HistogramSlots::allocate(&self.declared.shards, self.scale.bounds))

@@ -23,17 +23,17 @@ const CHUNKS: usize = 1024;
 
 /// The index of a series in every shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeriesSlot(u32);
+pub(super) struct SeriesSlot(u32);
 
 impl SeriesSlot {
     /// Counts for which no slot was available.
-    pub const LOST: Self = Self(0);
+    pub(super) const LOST: Self = Self(0);
 
     /// No slot: counts for it are added to [`Self::LOST`].
     const NONE: Self = Self(u32::MAX);
 
     /// The slot at this distance, which must have been allocated together with this one.
-    pub fn offset(self, distance: usize) -> Self {
+    pub(super) fn offset(self, distance: usize) -> Self {
         // `NONE` is unchanged. Only a few slots are allocated together.
         Self(self.0.saturating_add(distance as u32))
     }
@@ -41,7 +41,7 @@ impl SeriesSlot {
 
 /// All shards of a process, and the slots that they share.
 #[derive(Clone, Debug, Default)]
-pub struct CounterShards(Arc<Shared>);
+pub(super) struct CounterShards(Arc<Shared>);
 
 struct Shared {
     next: AtomicU32,
@@ -63,7 +63,7 @@ impl fmt::Debug for Shared {
 impl CounterShards {
     /// Allocates consecutive slots and returns the first. If none are left, their counts are added to
     /// [`SeriesSlot::LOST`].
-    pub fn allocate(&self, count: usize) -> SeriesSlot {
+    pub(super) fn allocate(&self, count: usize) -> SeriesSlot {
         let capacity = (CHUNK * CHUNKS) as u32;
         let wanted = u32::try_from(count).unwrap_or(capacity);
         let first = self.0.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
@@ -73,14 +73,14 @@ impl CounterShards {
     }
 
     /// Creates a shard for a writer.
-    pub fn shard(&self) -> CounterShard {
+    pub(super) fn shard(&self) -> CounterShard {
         let shard = Arc::new(Shard::default());
         self.0.shards.write().unwrap_or_else(PoisonError::into_inner).push(shard.clone());
         CounterShard { shard, not_sync: PhantomData }
     }
 
     /// The sum of all shards at a slot.
-    pub fn sum(&self, slot: SeriesSlot) -> u64 {
+    pub(super) fn sum(&self, slot: SeriesSlot) -> u64 {
         let shards = self.0.shards.read().unwrap_or_else(PoisonError::into_inner);
         shards.iter().map(|shard| shard.get(slot)).fold(0, u64::wrapping_add)
     }
@@ -105,7 +105,7 @@ impl Shard {
 }
 
 /// The counters of one writer. It may move to another thread but is never shared.
-pub struct CounterShard {
+pub(super) struct CounterShard {
     shard: Arc<Shard>,
     /// Not `Sync`, because a counter is loaded and stored in two steps.
     not_sync: PhantomData<Cell<()>>,
@@ -113,7 +113,7 @@ pub struct CounterShard {
 
 impl CounterShard {
     /// Adds to the counter at a slot.
-    pub fn add(&self, slot: SeriesSlot, count: u64) {
+    pub(super) fn add(&self, slot: SeriesSlot, count: u64) {
         match self.counter(slot) {
             Some(counter) => {
                 counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
@@ -123,7 +123,7 @@ impl CounterShard {
     }
 
     /// Sets the value at a slot, for gauges.
-    pub fn set(&self, slot: SeriesSlot, value: u64) {
+    pub(super) fn set(&self, slot: SeriesSlot, value: u64) {
         if let Some(counter) = self.counter(slot) {
             counter.store(value, Ordering::Relaxed);
         }
@@ -144,7 +144,7 @@ impl fmt::Debug for CounterShard {
 
 /// A few slots that are counted together. Most are stored inline, the rest on the heap.
 #[derive(Debug)]
-pub struct Slots {
+pub(super) struct Slots {
     inline: [SeriesSlot; Self::INLINE],
     count: u8,
     heap: Box<[SeriesSlot]>,
@@ -155,7 +155,7 @@ impl Slots {
     const INLINE: usize = 4;
 
     /// Creates a set of slots.
-    pub fn new(slots: &[SeriesSlot]) -> Self {
+    pub(super) fn new(slots: &[SeriesSlot]) -> Self {
         let (first, rest) = slots.split_at(slots.len().min(Self::INLINE));
         let mut inline = [SeriesSlot::NONE; Self::INLINE];
         inline[..first.len()].copy_from_slice(first);
@@ -164,19 +164,19 @@ impl Slots {
     }
 
     /// Iterates over the slots.
-    pub fn iter(&self) -> impl Iterator<Item = SeriesSlot> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = SeriesSlot> {
         self.inline[..usize::from(self.count)].iter().chain(&self.heap).copied()
     }
 
     /// Heap memory in octets.
-    pub fn heap_octets(&self) -> usize {
+    pub(super) fn heap_octets(&self) -> usize {
         self.heap.len() * size_of::<SeriesSlot>()
     }
 }
 
 /// The slots of a histogram: one per bucket, one for values above all buckets, one for the sum.
 #[derive(Clone, Copy, Debug)]
-pub struct HistogramSlots {
+pub(super) struct HistogramSlots {
     first: SeriesSlot,
     /// Upper bounds of the buckets, in the unit of the counted values.
     bounds: &'static [u64],
@@ -184,19 +184,19 @@ pub struct HistogramSlots {
 
 impl HistogramSlots {
     /// Allocates slots for these bounds.
-    pub fn allocate(shards: &CounterShards, bounds: &'static [u64]) -> Self {
+    pub(super) fn allocate(shards: &CounterShards, bounds: &'static [u64]) -> Self {
         Self { first: shards.allocate(bounds.len() + 2), bounds }
     }
 
     /// Counts a value, `times` times.
-    pub fn count(&self, shard: &CounterShard, value: u64, times: u64) {
+    pub(super) fn count(&self, shard: &CounterShard, value: u64, times: u64) {
         let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
         shard.add(self.first.offset(bucket), times);
         shard.add(self.first.offset(self.bounds.len() + 1), value.wrapping_mul(times));
     }
 
     /// The counts of all buckets, the last for values above all bounds, and the sum of the values.
-    pub fn read(&self, shards: &CounterShards) -> (Vec<u64>, u64) {
+    pub(super) fn read(&self, shards: &CounterShards) -> (Vec<u64>, u64) {
         let counts = (0..=self.bounds.len()).map(|bucket| shards.sum(self.first.offset(bucket))).collect();
         (counts, shards.sum(self.first.offset(self.bounds.len() + 1)))
     }

@@ -42,13 +42,13 @@ pub struct Referral {
 
 /// The NS records by which a zone delegates the name of a question, if it does. DS records belong to the
 /// parent (RFC 4035 section 3.1.4.1).
-pub fn cut<'z>(zone: &'z Zone, question: &Question) -> Option<&'z RrSet> {
+pub(super) fn cut<'z>(zone: &'z Zone, question: &Question) -> Option<&'z RrSet> {
     let servers = zone.delegation(&question.qname)?;
     (question.qtype != RecordType::DS || question.qname != servers.owner).then_some(servers)
 }
 
 /// The referral from NS records in a VPC. `None` if no DELEGATE rule matches any of the servers.
-pub fn referral(
+pub(super) fn referral(
     names: &Names,
     vpc: Index<Vpc>,
     servers: &RrSet,
@@ -66,7 +66,7 @@ pub fn referral(
 }
 
 /// The referral of a private hosted zone.
-pub fn of_zone(names: &Names, vpc: Index<Vpc>, zone: &Zone, servers: &RrSet) -> Option<Referral> {
+pub(super) fn of_zone(names: &Names, vpc: Index<Vpc>, zone: &Zone, servers: &RrSet) -> Option<Referral> {
     let addresses = |name: &Name| {
         let node = zone.node(name).filter(|_| name.is_at_or_below(zone.apex()));
         let sets =
@@ -77,7 +77,7 @@ pub fn of_zone(names: &Names, vpc: Index<Vpc>, zone: &Zone, servers: &RrSet) -> 
 }
 
 /// The referral in an upstream's answer to a question, below `above`.
-pub fn of_answer(
+pub(super) fn of_answer(
     names: &Names,
     vpc: Option<Index<Vpc>>,
     answer: &Answer,
@@ -102,7 +102,7 @@ pub fn of_answer(
 
 /// The referral that a zone's server returns for a delegated name: the NS records and their glue
 /// (RFC 1034 section 4.3.2).
-pub fn refer(zone: &Zone, servers: &RrSet) -> Answer {
+pub(super) fn refer(zone: &Zone, servers: &RrSet) -> Answer {
     let mut answer = Answer::empty(Rcode::NOERROR);
     let names = servers.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::NS));
     let nodes: Vec<_> = names.filter_map(|name| zone.node(&name)).collect();
@@ -114,7 +114,7 @@ pub fn refer(zone: &Zone, servers: &RrSet) -> Answer {
 
 /// The reply for a delegated name if no DELEGATE rule matches its servers. AWS does not document this case;
 /// there is no server to query.
-pub fn no_rule_matches(servers: &RrSet) -> Reply {
+pub(super) fn no_rule_matches(servers: &RrSet) -> Reply {
     let names: Vec<String> = servers.rdatas.iter().map(|rdata| rdata.to_text(servers.rtype)).collect();
     let text = format!(
         "{} is delegated to {}, which no DELEGATE rule of this VPC matches",
@@ -127,7 +127,7 @@ pub fn no_rule_matches(servers: &RrSet) -> Reply {
 
 /// The servers at these addresses, queried from the outbound endpoint of a rule. `None` if there is no
 /// address.
-pub fn upstream(names: &Names, rule: Index<Rule>, addresses: &[IpAddr]) -> Option<Arc<Upstream>> {
+pub(super) fn upstream(names: &Names, rule: Index<Rule>, addresses: &[IpAddr]) -> Option<Arc<Upstream>> {
     let rule = &names.rules[rule];
     let server = |ip: &IpAddr| Server::new(SocketAddr::new(*ip, PORT), ServerTransport::Udp);
     let identity = UpstreamIdentity {
@@ -140,7 +140,7 @@ pub fn upstream(names: &Names, rule: Index<Rule>, addresses: &[IpAddr]) -> Optio
 
 /// A delegated zone whose servers are being determined.
 #[derive(Debug)]
-pub struct Delegation {
+pub(super) struct Delegation {
     referral: Referral,
     /// Number of delegations followed so far.
     depth: usize,
@@ -154,27 +154,27 @@ pub struct Delegation {
 
 impl Delegation {
     /// A delegation from a referral, at a nesting depth.
-    pub fn new(referral: Referral, depth: usize) -> Self {
+    pub(super) fn new(referral: Referral, depth: usize) -> Self {
         Self { referral, depth, lookup_count: 0, pending_lookup: None, target: None }
     }
 
     /// The apex of the zone.
-    pub fn cut(&self) -> &Name {
+    pub(super) fn cut(&self) -> &Name {
         &self.referral.cut
     }
 
     /// Whether the zone contains a name.
-    pub fn contains(&self, name: &Name) -> bool {
+    pub(super) fn contains(&self, name: &Name) -> bool {
         name.is_at_or_below(&self.referral.cut)
     }
 
     /// The pending address lookup.
-    pub fn lookup(&mut self) -> Option<&mut Resolution> {
+    pub(super) fn lookup(&mut self) -> Option<&mut Resolution> {
         self.pending_lookup.as_deref_mut()
     }
 
     /// The servers to query, or the lookup that is needed first.
-    pub fn next(
+    pub(super) fn next(
         &mut self,
         world: &World,
         vantage: Vantage,

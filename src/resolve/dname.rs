@@ -4,7 +4,7 @@ use crate::dns::{Answer, Name, Rcode, Rdata, RecordType, RrSet};
 
 /// The result of applying a DNAME to a name.
 #[derive(Debug)]
-pub enum DnameResult {
+pub(super) enum DnameResult {
     /// The DNAME and the synthesised CNAME.
     To(Vec<RrSet>),
     /// The name would be too long (RFC 6672 section 2.2).
@@ -19,7 +19,7 @@ pub enum DnameResult {
 /// The accompanying CNAME was synthesised by the server for resolvers without DNAME support. If it agrees
 /// with the DNAME, it is used with its own letter case and the lower TTL; otherwise it is replaced, as in
 /// Unbound.
-pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<DnameResult> {
+pub(super) fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<DnameResult> {
     let above = rest.iter().enumerate().filter(|(_, set)| set.is_dname_above(name));
     let (at, _) = above.max_by_key(|(_, set)| set.owner.label_count())?;
     let dname = rest.remove(at);
@@ -47,7 +47,7 @@ pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<Dn
 }
 
 /// The answer if a DNAME makes a name too long.
-pub fn too_long(dname: RrSet) -> Answer {
+pub(super) fn too_long(dname: RrSet) -> Answer {
     Answer { answer: vec![dname], ..Answer::empty(Rcode::YXDOMAIN) }
 }
 

@@ -16,7 +16,7 @@ const TTL_WITHOUT_SOA_S: u32 = 600;
 
 /// Whether A records are to be looked up: the name exists or its AAAA records could not be
 /// obtained, and there is no AAAA record that a client could use (RFC 6147 sections 5.1.1 to 5.1.4).
-pub fn needs_a_records(answer: &Answer) -> bool {
+pub(super) fn needs_a_records(answer: &Answer) -> bool {
     let is_mapped = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
     let has_usable = |set: &RrSet| set.rtype == RecordType::AAAA && !set.addresses(0).all(is_mapped);
     answer.rcode != Rcode::NXDOMAIN && !answer.answer.iter().any(has_usable)
@@ -24,7 +24,7 @@ pub fn needs_a_records(answer: &Answer) -> bool {
 
 /// The answer to the AAAA question, synthesised from that to the A question; CNAMEs before the records
 /// remain. `None` if there is no A record, so that the AAAA answer applies.
-pub fn synthesise(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
+pub(super) fn synthesise(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
     let is_a = |set: &RrSet| set.rtype == RecordType::A;
     if a.rcode != Rcode::NOERROR || !a.answer.iter().any(is_a) {
         return None;
@@ -49,7 +49,7 @@ fn translated(address: IpAddr) -> Option<Rdata> {
 
 /// The reverse name of an address in 64:ff9b::/96 is an alias of that of the embedded IPv4 address (RFC 6147
 /// section 5.3.1).
-pub fn reverse(question: &Question, ttl: u32) -> Option<Reply> {
+pub(super) fn reverse(question: &Question, ttl: u32) -> Option<Reply> {
     let Some(ReverseName::Address(address)) = parse_reverse(&question.qname) else { return None };
     let embedded: Ipv4Addr = nat64_to_ipv4(address)?;
     let target = Rdata::from_name(&reverse_name(embedded.into()));

@@ -11,7 +11,7 @@ use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Generated, Index, InternalDomain, Names, Network, Vpc};
 
 /// Answers a question in an autodefined domain, which the VPC resolver serves itself.
-pub fn answer(
+pub(super) fn answer(
     names: &Names,
     network: &Network,
     vpc: Option<Index<Vpc>>,

@@ -15,7 +15,7 @@ const EC2_OUTSIDE_TTL_S: u32 = 604_800;
 
 /// Answers names without a private claim that are known to this world: endpoint-specific names and public
 /// names of instances, and everything if the internet is sealed. `None` if the question must be forwarded.
-pub fn answer(
+pub(super) fn answer(
     names: &Names,
     network: &Network,
     view: ViewId,
@@ -55,7 +55,7 @@ pub fn answer(
 }
 
 /// The answer of the sealed internet: configured records and AWS's public names.
-pub fn sealed(names: &Names, question: &Question, now_s: u64) -> Answer {
+pub(super) fn sealed(names: &Names, question: &Question, now_s: u64) -> Answer {
     let public = &names.public;
     let records = public.records.find(&question.qname);
     let mut reply = if let Some(node) = with_data(&records) {
@@ -79,7 +79,7 @@ pub fn sealed(names: &Names, question: &Question, now_s: u64) -> Answer {
 ///
 /// There is no actual cache: the age is the current time modulo the TTL, shifted for each name so that
 /// records do not all expire together.
-pub fn count_down(answer: &mut Answer, max_ttl: u32, now_s: u64) {
+pub(super) fn count_down(answer: &mut Answer, max_ttl: u32, now_s: u64) {
     for set in answer.answer.iter_mut().chain(&mut answer.authority) {
         set.ages = true;
         let ttl = set.ttl.min(max_ttl);
@@ -149,7 +149,7 @@ fn aws_name(names: &Names, question: &Question) -> Option<Reply> {
 }
 
 /// Whether public DNS, as far as it is known, has records for a question.
-pub fn has_records(names: &Names, question: &Question) -> bool {
+pub(super) fn has_records(names: &Names, question: &Question) -> bool {
     let found = names.public.records.find(&question.qname);
     let records =
         with_data(&found).map(|node| at_node(&names.public.records, node, question, Source::Public));
@@ -158,7 +158,7 @@ pub fn has_records(names: &Names, question: &Question) -> bool {
 }
 
 /// A name as in AWS's tables: without the trailing dot.
-pub fn host(name: &Name) -> String {
+pub(super) fn host(name: &Name) -> String {
     let mut text = name.to_string();
     text.pop();
     text

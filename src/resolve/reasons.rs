@@ -12,7 +12,7 @@ use crate::dns::{Name, Question, RecordType};
 use crate::world::{Endpoint, Index, Interface, PlaceKind, PrivateDns, Vantage, ViewKind, Vpc, World};
 
 /// Adds to each path of an outcome the reasons that follow from the names of the answer.
-pub fn add(world: &World, vantage: Vantage, question: &Question, outcome: &mut Outcome) {
+pub(super) fn add(world: &World, vantage: Vantage, question: &Question, outcome: &mut Outcome) {
     let crosses = crosses_zone(world, vantage, &outcome.paths);
     let names = QueriedNames::of(world, vantage, question, outcome);
     for one in &mut outcome.paths {

@@ -20,7 +20,7 @@ const DESIGNATION_TTL_S: u32 = 300;
 ///
 /// A FORWARD rule for the root domain does not apply: another resolver's records at `resolver.arpa` describe
 /// that resolver (RFC 9462 section 6.4).
-pub fn resolver_name_reply(names: &Names, view: ViewId, question: &Question) -> Option<Reply> {
+pub(super) fn resolver_name_reply(names: &Names, view: ViewId, question: &Question) -> Option<Reply> {
     // All of them are below `arpa`. This early return matters, because this runs for every query that is not
     // answered from a cache.
     if !question.qname.as_wire().ends_with(ARPA) {
@@ -54,7 +54,7 @@ fn designation(names: &Names, view: ViewId, special: &SpecialUseZone, question: 
 
 /// Answers the other special-use names, if no claim matches. `None` if the name is not special-use, or if the
 /// configuration forwards them to the internet.
-pub fn unclaimed(names: &Names, question: &Question) -> Option<Reply> {
+pub(super) fn unclaimed(names: &Names, question: &Question) -> Option<Reply> {
     let special = names.public.special_use.longest_match(&question.qname)?;
     let is_local = special.is_about_resolver || names.answers.special_use_names == SpecialUseNames::Local;
     is_local.then(|| answer(special, question))

@@ -9,7 +9,7 @@ use crate::world::{Content, Node, RoutedSet, RoutedSets, Zone, ZoneLookup};
 ///
 /// NXDOMAIN and NODATA include the zone's SOA record (RFC 2308 section 2). A missing type at an existing name
 /// is NODATA on the wire, although the Route 53 Developer Guide mentions only NXDOMAIN.
-pub fn answer(zone: &Zone, question: &Question, source: Source) -> Reply {
+pub(super) fn answer(zone: &Zone, question: &Question, source: Source) -> Reply {
     match zone.find(&question.qname) {
         ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => at_node(zone, node, question, source),
         ZoneLookup::Nothing => Reply::new(Answer::nxdomain(zone.soa().clone()), source),
@@ -17,7 +17,7 @@ pub fn answer(zone: &Zone, question: &Question, source: Source) -> Reply {
 }
 
 /// The same for a zone that may have record sets with routing policies.
-pub fn answer_routed(
+pub(super) fn answer_routed(
     zone: &Zone,
     question: &Question,
     source: Source,
@@ -34,7 +34,7 @@ pub fn answer_routed(
 }
 
 /// Answers from one node without routing policies, whose owner may be a wildcard.
-pub fn at_node(zone: &Zone, node: &Node, question: &Question, source: Source) -> Reply {
+pub(super) fn at_node(zone: &Zone, node: &Node, question: &Question, source: Source) -> Reply {
     plain(zone, matching(node, question.qtype), question, source)
 }
 

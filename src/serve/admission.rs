@@ -24,7 +24,7 @@ pub(super) fn within_share(usage: usize, free: usize) -> bool {
 
 /// Counts the queries that wait for an upstream.
 #[derive(Debug)]
-pub struct Admission {
+pub(super) struct Admission {
     capacity: usize,
     usage: Mutex<Usage>,
 }
@@ -68,7 +68,7 @@ impl Refusal {
 
 impl Admission {
     /// Creates a limit of `capacity` waiting queries.
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, usage: Mutex::default() }
     }
 
@@ -77,7 +77,11 @@ impl Admission {
     /// # Errors
     ///
     /// If the global limit, the share of the upstream or the share of the client is reached.
-    pub fn enter(self: &Arc<Self>, upstream: UpstreamNumber, client: IpAddr) -> Result<Permit, Refusal> {
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        upstream: UpstreamNumber,
+        client: IpAddr,
+    ) -> Result<Permit, Refusal> {
         let client = client_prefix(client);
         let mut usage = self.lock();
         let free = self.capacity.saturating_sub(usage.all);
@@ -116,7 +120,7 @@ fn client_prefix(client: IpAddr) -> IpAddr {
 
 /// Permission for one query to wait; released when dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub(super) struct Permit {
     admission: Arc<Admission>,
     upstream: UpstreamNumber,
     client: IpAddr,

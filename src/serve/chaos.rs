@@ -12,7 +12,7 @@ use crate::world::{Vantage, World};
 /// Returns `None` for any other name, whose resolution is explained ([`explanation`]).
 ///
 /// A client that is not allowed to see annotations receives only information about the program.
-pub fn answer(
+pub(super) fn answer(
     world: &World,
     vantage: Vantage,
     client: IpNet,
@@ -44,13 +44,13 @@ pub fn answer(
 }
 
 /// The questions that a CHAOS query for a name inspects: its A and AAAA records.
-pub fn inspected_questions(question: &Question) -> [Question; 2] {
+pub(super) fn inspected_questions(question: &Question) -> [Question; 2] {
     let of_type = |qtype| Question { qname: question.qname.clone(), qtype, qclass: Class::IN };
     [of_type(RecordType::A), of_type(RecordType::AAAA)]
 }
 
 /// The addresses of a name and their paths, in the format of the Extended DNS Errors.
-pub fn explanation(
+pub(super) fn explanation(
     world: &World,
     vantage: Vantage,
     question: &Question,

@@ -16,7 +16,7 @@ const SLOTS: usize = 1024;
 
 /// The client of a query.
 #[derive(Clone, Debug)]
-pub struct ClientContext {
+pub(super) struct ClientContext {
     /// The network of the client: the source address of the query, or the client subnet that a trusted source
     /// specified.
     pub client: IpNet,
@@ -28,7 +28,7 @@ pub struct ClientContext {
 
 /// Why a query is refused.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum ClientRejection {
+pub(super) enum ClientRejection {
     /// The source address is not allowed to query.
     #[error("client={0} is not allowed to query: it is neither in a declared location nor in server.allow")]
     NotAllowed(IpAddr),
@@ -39,7 +39,7 @@ pub enum ClientRejection {
 
 impl ClientContext {
     /// Identifies the client of a query. `subnet` is the client subnet in the query, if any.
-    pub fn of(
+    pub(super) fn of(
         world: &World,
         listener: &ListenerIdentity,
         peer: IpAddr,
@@ -75,14 +75,14 @@ fn listener_view(world: &World, identity: &ListenerIdentity) -> Option<ViewId> {
 
 /// Recently seen clients, indexed by a hash of their address.
 #[derive(Debug)]
-pub struct ClientCache {
+pub(super) struct ClientCache {
     slots: Box<[Option<CachedClient>]>,
     hasher: RandomState,
 }
 
 /// A cached client with a vantage.
 #[derive(Clone, Debug)]
-pub struct CachedClient {
+pub(super) struct CachedClient {
     key: ClientKey,
     /// The network of the client.
     pub client: IpNet,
@@ -96,7 +96,7 @@ pub struct CachedClient {
 
 impl CachedClient {
     /// The client as the context of a query.
-    pub fn context(&self) -> ClientContext {
+    pub(super) fn context(&self) -> ClientContext {
         ClientContext { client: self.client, subnet: self.subnet, vantage: Ok(self.vantage) }
     }
 }
@@ -119,7 +119,7 @@ impl Default for ClientCache {
 impl ClientCache {
     /// The client of a query, if it has a vantage. Looked up in the cache, or determined from the world and
     /// cached.
-    pub fn identify(
+    pub(super) fn identify(
         &mut self,
         world: &World,
         listener: &ListenerIdentity,

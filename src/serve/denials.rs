@@ -16,7 +16,7 @@ const CAPACITY: usize = 16_384;
 
 /// Names answered with NXDOMAIN, with the time until which this applies.
 #[derive(Debug)]
-pub struct Denials {
+pub(super) struct Denials {
     /// When the TTL of the SOA record ends, by a hash of generation, view and name.
     until: Cache<u64, MonotonicSeconds>,
     hasher: RandomState,
@@ -24,13 +24,13 @@ pub struct Denials {
 
 impl Denials {
     /// Creates an empty set.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { until: Cache::new(CAPACITY), hasher: RandomState::default() }
     }
 
     /// The outcome to use instead, which is not cacheable: without its SOA record if the name was already
     /// answered with NXDOMAIN within that record's TTL, else with it. `None` if the setting does not apply.
-    pub fn without_repeated_soa(
+    pub(super) fn without_repeated_soa(
         &self,
         world: &World,
         view: ViewId,

@@ -18,8 +18,8 @@ mod cached_reply;
 mod doorkeeper;
 mod key;
 
-pub use cached_reply::{CacheHit, CachedReply};
-pub use key::{CacheQuestion, LowerName};
+pub(super) use cached_reply::{CacheHit, CachedReply};
+pub(super) use key::{CacheQuestion, LowerName};
 
 use std::hash::{Hash, Hasher};
 
@@ -46,7 +46,7 @@ const DOORKEEPER_SLOTS: usize = 1 << 17;
 
 /// The result of a lookup for a question from a location.
 #[derive(Debug)]
-pub enum Lookup<'c> {
+pub(super) enum Lookup<'c> {
     /// A cached reply and its annotation for the location.
     Hit(&'c CachedReply, AnnotationRef<'c>),
     /// An entry that has expired.
@@ -60,7 +60,7 @@ pub enum Lookup<'c> {
 
 /// The annotation of a cached reply for a location.
 #[derive(Clone, Copy, Debug)]
-pub enum AnnotationRef<'c> {
+pub(super) enum AnnotationRef<'c> {
     /// The one stored with the reply.
     First,
     /// That of another location.
@@ -69,7 +69,7 @@ pub enum AnnotationRef<'c> {
 
 /// The annotation of a reply for clients at one location, and the counters that a hit increments.
 #[derive(Debug)]
-pub struct CachedAnnotation {
+pub(super) struct CachedAnnotation {
     /// Options in wire form.
     pub options: Box<[u8]>,
     /// The counters that a hit increments.
@@ -112,7 +112,7 @@ impl Weighter<AnnotationKey, CachedAnnotation> for Weight {
 
 /// The packet cache of one worker.
 #[derive(Debug)]
-pub struct PacketCache {
+pub(super) struct PacketCache {
     replies: Cache<PacketKey, CachedReply, Weight, RandomState, DefaultLifecycle<PacketKey, CachedReply>>,
     annotations: Cache<
         AnnotationKey,
@@ -129,7 +129,7 @@ pub struct PacketCache {
 
 /// A reply to be inserted.
 #[derive(Debug)]
-pub struct ReplyCandidate<'a> {
+pub(super) struct ReplyCandidate<'a> {
     /// The generation of the world from which it was made.
     pub generation: u64,
     /// The complete reply.
@@ -150,7 +150,7 @@ pub struct ReplyCandidate<'a> {
 
 impl PacketCache {
     /// Creates a cache of at most `max_bytes` octets; 0 disables it.
-    pub fn new(max_bytes: u64) -> Self {
+    pub(super) fn new(max_bytes: u64) -> Self {
         let half = max_bytes.max(MIN_BYTES) / 2;
         // An entry weighs about 400 octets; the estimate only sizes tables.
         let entries = usize::try_from(half / 400).unwrap_or(usize::MAX).clamp(64, 1 << 20);
@@ -165,7 +165,7 @@ impl PacketCache {
     }
 
     /// Looks up the reply to a question and its annotation for a location.
-    pub fn lookup(
+    pub(super) fn lookup(
         &self,
         question: &CacheQuestion<'_>,
         place: PlaceId,
@@ -194,12 +194,12 @@ impl PacketCache {
 
     /// Whether a reply to this question should be inserted: the question has been seen before, according to
     /// the doorkeeper, which records it now.
-    pub fn admits(&mut self, question: &CacheQuestion<'_>) -> bool {
+    pub(super) fn admits(&mut self, question: &CacheQuestion<'_>) -> bool {
         self.is_enabled && self.doorkeeper.check_and_insert(question)
     }
 
     /// Inserts a reply, if it can be cached, and its annotation for a location.
-    pub fn insert(
+    pub(super) fn insert(
         &mut self,
         question: &CacheQuestion<'_>,
         candidate: &ReplyCandidate<'_>,
@@ -226,7 +226,7 @@ impl PacketCache {
     }
 
     /// The number of replies, the number of further annotations, and the weight of all entries in octets.
-    pub fn size(&self) -> (usize, usize, u64) {
+    pub(super) fn size(&self) -> (usize, usize, u64) {
         (self.replies.len(), self.annotations.len(), self.replies.weight() + self.annotations.weight())
     }
 }

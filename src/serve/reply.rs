@@ -33,12 +33,12 @@ pub(super) struct QueryState {
 
 impl QueryState {
     /// The inputs of its decision besides the world.
-    pub fn context(&self) -> QueryContext {
+    pub(super) fn context(&self) -> QueryContext {
         QueryContext { now: self.now.get(), random: self.random }
     }
 
     /// The client's view and location, if they could be determined.
-    pub fn vantage(&self) -> Option<Vantage> {
+    pub(super) fn vantage(&self) -> Option<Vantage> {
         self.client.vantage.as_ref().ok().copied()
     }
 }

@@ -298,7 +298,7 @@ pub(super) struct DistinctRecords {
 
 impl DistinctRecords {
     /// Adds data. Returns false if it is present.
-    pub fn insert(&mut self, rdata: &Rdata) -> bool {
+    pub(super) fn insert(&mut self, rdata: &Rdata) -> bool {
         let is_new = match self.rdatas.len() {
             ..FEW => !self.rdatas.contains(rdata),
             FEW => {

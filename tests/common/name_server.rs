@@ -16,11 +16,11 @@ use crate::lab::{self, wire};
 const SOA: u16 = 6;
 
 /// A record: owner, type, data.
-pub type Record = (&'static str, u16, Vec<u8>);
+pub(crate) type Record = (&'static str, u16, Vec<u8>);
 
 /// The response to a question.
 #[derive(Clone, Default)]
-pub struct Response {
+pub(crate) struct Response {
     pub rcode: u8,
     pub answers: Vec<Record>,
     pub authority: Vec<Record>,
@@ -29,7 +29,7 @@ pub struct Response {
 }
 
 impl Response {
-    pub fn records(answers: Vec<Record>) -> Self {
+    pub(crate) fn records(answers: Vec<Record>) -> Self {
         Self { answers, ..Self::default() }
     }
 
@@ -58,13 +58,13 @@ impl Response {
 
 /// A name server with a response for each question. All other questions get NXDOMAIN. Dropping it stops the
 /// server.
-pub struct Server {
+pub(crate) struct Server {
     pub address: SocketAddr,
     server: TestServer,
 }
 
 impl Server {
-    pub fn start(replies: Vec<(&'static str, u16, Response)>) -> Self {
+    pub(crate) fn start(replies: Vec<(&'static str, u16, Response)>) -> Self {
         let replies: HashMap<_, _> =
             replies.into_iter().map(|(name, qtype, sent)| ((name, qtype), sent)).collect();
         let server = TestServer::udp(move |query| {
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// The questions that were received, sorted and without duplicates.
-    pub fn seen(&self) -> Vec<(String, u16)> {
+    pub(crate) fn seen(&self) -> Vec<(String, u16)> {
         let seen = self.server.received.lock().unwrap();
         let mut seen: Vec<_> = seen.iter().map(|(_, query)| question(query)).collect();
         seen.sort();

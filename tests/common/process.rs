@@ -9,25 +9,25 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use super::TIMEOUT;
 
 /// Path of the program that cargo built.
-pub const PLUSTWO: &str = env!("CARGO_BIN_EXE_plustwo");
+pub(crate) const PLUSTWO: &str = env!("CARGO_BIN_EXE_plustwo");
 
 /// Runs the program and waits for its end.
-pub fn plustwo(arguments: &[&str]) -> Output {
+pub(crate) fn plustwo(arguments: &[&str]) -> Output {
     Command::new(PLUSTWO).args(arguments).output().unwrap()
 }
 
 /// The standard output.
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// The standard error.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// Writes the lab configuration to a file, with the given DNS and admin addresses, and returns its path.
-pub fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
+pub(crate) fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
     let path = dir.join("plustwo.toml");
     let lab = fs::read_to_string("config/lab.toml").unwrap();
     fs::write(&path, lab.replace("127.0.0.1:5300", dns).replace("127.0.0.1:9530", admin)).unwrap();
@@ -35,7 +35,7 @@ pub fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
 }
 
 /// A daemon in a separate process. Dropping it kills the process.
-pub struct DaemonProcess {
+pub(crate) struct DaemonProcess {
     /// The process.
     pub child: Child,
     /// Address of its first listener.
@@ -47,14 +47,14 @@ pub struct DaemonProcess {
 
 impl DaemonProcess {
     /// Starts a daemon with a configuration file.
-    pub fn start(file: &str) -> Self {
+    pub(crate) fn start(file: &str) -> Self {
         let mut command = Command::new(PLUSTWO);
         command.args(["serve", "--log-json", "--config", file]);
         Self::start_as(command)
     }
 
     /// Runs a command that starts the daemon with JSON logs, and waits until the daemon is serving.
-    pub fn start_as(mut command: Command) -> Self {
+    pub(crate) fn start_as(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut address = |message: &str| loop {
@@ -69,13 +69,13 @@ impl DaemonProcess {
     }
 
     /// Sends a signal to the process.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     /// Reads the log up to a message and returns all messages read.
-    pub fn wait_for(&mut self, message: &str) -> Vec<String> {
+    pub(crate) fn wait_for(&mut self, message: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
             let entry = next_entry(&mut self.log)
@@ -88,14 +88,14 @@ impl DaemonProcess {
     }
 
     /// Stops the daemon gracefully.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal("-TERM");
         self.wait_for("Stopped.");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 
     /// Sends an HTTP request and returns the status line and the body of the response.
-    pub fn http(&self, method: &str, path: &str) -> (String, String) {
+    pub(crate) fn http(&self, method: &str, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.admin).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();

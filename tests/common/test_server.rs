@@ -32,7 +32,7 @@ type ScriptFn = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
 
 /// A function that implements a behaviour.
 #[derive(Clone)]
-pub struct Script(Arc<ScriptFn>);
+pub(crate) struct Script(Arc<ScriptFn>);
 
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,7 +45,7 @@ macro_rules! behaviours {
     ($($text:literal $name:ident),* $(,)?) => {
         /// What the server does with a query.
         #[derive(Clone, Debug)]
-        pub enum Behaviour {
+        pub(crate) enum Behaviour {
             $(#[doc = concat!("A server that ", $text, ".")] $name,)*
             /// One behaviour for the first queries, up to a number, and another for the rest.
             First(usize, Box<Self>, Box<Self>),
@@ -59,10 +59,10 @@ macro_rules! behaviours {
 
         impl Behaviour {
             /// Every behaviour without a parameter.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// A description that follows "a server that".
-            pub fn description(&self) -> &'static str {
+            pub(crate) fn description(&self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
                     Self::First(..) => "changes its behaviour after some queries",
@@ -186,12 +186,12 @@ behaviours! {
 
 impl Behaviour {
     /// Creates a behaviour that sends the messages that a function returns.
-    pub fn script(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn script(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self::Script(Script(Arc::new(script)))
     }
 
     /// Whether it concerns connections, so that the server must be queried over TCP.
-    pub fn concerns_connections(&self) -> bool {
+    pub(crate) fn concerns_connections(&self) -> bool {
         matches!(
             self,
             Self::CloseAfterReply
@@ -219,13 +219,13 @@ impl Behaviour {
 }
 
 /// Records: a name, and an address or the target of an alias.
-pub type Records<'r> = &'r [(&'static str, &'static str)];
+pub(crate) type Records<'r> = &'r [(&'static str, &'static str)];
 
 /// Received messages with their senders, over UDP or TCP.
-pub type ReceivedMessages = Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>;
+pub(crate) type ReceivedMessages = Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>;
 
 /// A name server in this process. Dropping it stops it.
-pub struct TestServer {
+pub(crate) struct TestServer {
     /// Its address.
     pub address: SocketAddr,
     /// The messages that it received.
@@ -267,7 +267,7 @@ enum Action {
 
 impl TestServer {
     /// Starts a server with these records, over UDP and TCP on the same port.
-    pub fn start(behaviour: Behaviour, records: Records<'_>) -> Self {
+    pub(crate) fn start(behaviour: Behaviour, records: Records<'_>) -> Self {
         let (udp, tcp) = behaviour.listens();
         let (listener, socket) = bind();
         let address = socket.local_addr().unwrap();
@@ -285,13 +285,13 @@ impl TestServer {
     }
 
     /// Starts a server over UDP only that sends the messages that a function returns.
-    pub fn udp(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn udp(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
         let udp = Behaviour::script(script);
         Self::start(Behaviour::UdpAndTcp(udp.into(), Behaviour::ClosedTcp.into()), &[])
     }
 
     /// Starts a server that sends the messages that two functions return, over UDP and over TCP.
-    pub fn both(
+    pub(crate) fn both(
         udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static,
         tcp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
@@ -300,37 +300,37 @@ impl TestServer {
     }
 
     /// This server as a server of an upstream, over UDP.
-    pub fn server(&self) -> Server {
+    pub(crate) fn server(&self) -> Server {
         Server::new(self.address, ServerTransport::Udp)
     }
 
     /// Sets the TTL of its records in seconds, initially 60.
-    pub fn set_ttl(&self, ttl: u32) {
+    pub(crate) fn set_ttl(&self, ttl: u32) {
         self.state.settings.lock().unwrap().ttl = ttl;
     }
 
     /// Changes its behaviour. The transports that it listens on remain the same.
-    pub fn set_behaviour(&self, behaviour: Behaviour) {
+    pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         self.state.settings.lock().unwrap().behaviour = behaviour;
     }
 
     /// Changes its behaviour for one name.
-    pub fn set_behaviour_for(&self, name: &str, behaviour: Behaviour) {
+    pub(crate) fn set_behaviour_for(&self, name: &str, behaviour: Behaviour) {
         self.state.settings.lock().unwrap().by_name.insert(name.to_owned(), behaviour);
     }
 
     /// Adds or replaces a record.
-    pub fn set_record(&self, name: &'static str, value: &'static str) {
+    pub(crate) fn set_record(&self, name: &'static str, value: &'static str) {
         self.state.settings.lock().unwrap().records.insert(name, value);
     }
 
     /// Number of received messages.
-    pub fn received_count(&self) -> usize {
+    pub(crate) fn received_count(&self) -> usize {
         self.received.lock().unwrap().len()
     }
 
     /// Number of received queries for a name.
-    pub fn received_count_for(&self, name: &str) -> usize {
+    pub(crate) fn received_count_for(&self, name: &str) -> usize {
         let received = self.received.lock().unwrap();
         received
             .iter()

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{files, read};
 
 /// The sources of the reference.
-pub struct Reference {
+pub(crate) struct Reference {
     /// The schema, as `plustwo schema` prints it.
     schema: Value,
     /// The text of `src/config/v1/`: the schema sorts keys alphabetically, the source has them in a
@@ -18,7 +18,7 @@ pub struct Reference {
 }
 
 /// A section: its path, and the definition of its keys.
-pub struct Section<'s> {
+pub(crate) struct Section<'s> {
     /// `vpc.endpoint`; empty for the top level.
     pub path: String,
     /// Whether it is a list.
@@ -43,14 +43,14 @@ impl Section<'_> {
 
 impl Reference {
     /// The schema of the program.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let schema = serde_json::from_str(&plustwo::config::json_schema()).expect("the schema is JSON");
         let source = files("src/config/v1".as_ref(), "rs").iter().map(|path| read(path)).collect();
         Self { schema, source }
     }
 
     /// All sections, parents before children. A section with the type of an earlier one is not repeated.
-    pub fn sections(&self) -> Vec<Section<'_>> {
+    pub(crate) fn sections(&self) -> Vec<Section<'_>> {
         let root = Section {
             path: String::new(),
             is_list: false,
@@ -81,7 +81,7 @@ impl Reference {
     }
 
     /// The keys of a section, in the order of its type.
-    pub fn keys<'s>(&self, section: &Section<'s>) -> Vec<&'s str> {
+    pub(crate) fn keys<'s>(&self, section: &Section<'s>) -> Vec<&'s str> {
         let body = self.fields(&section.name);
         let at = |key: &&str| {
             let forms = [format!("rename = \"{key}\""), format!("    pub {key}: "), format!("    {key}: ")];
@@ -170,7 +170,7 @@ impl Reference {
     }
 
     /// The complete text below the handwritten introduction.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let sections = self.sections();
         let mut text = String::new();
         let mut reported: Vec<&Section<'_>> = Vec::new();
@@ -224,7 +224,7 @@ impl Reference {
     }
 
     /// All sections and keys, such as `vpc.endpoint` and `vpc.endpoint.service`.
-    pub fn paths(&self) -> BTreeSet<String> {
+    pub(crate) fn paths(&self) -> BTreeSet<String> {
         let mut paths = BTreeSet::new();
         for section in self.sections() {
             let parent = if section.path.is_empty() { String::new() } else { format!("{}.", section.path) };
@@ -234,7 +234,7 @@ impl Reference {
     }
 
     /// The keys and values without a doc comment, and defaults that the schema lacks.
-    pub fn gaps(&self) -> Vec<String> {
+    pub(crate) fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for section in self.sections() {
             for key in self.keys(&section) {
@@ -256,7 +256,7 @@ impl Reference {
 
     /// A configuration with one of each section and all required keys and, optionally, all keys with a
     /// default, set to it.
-    pub fn configuration(&self, with_defaults: bool) -> toml::Table {
+    pub(crate) fn configuration(&self, with_defaults: bool) -> toml::Table {
         self.table(&self.sections()[0], with_defaults)
     }
 

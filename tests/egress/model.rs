@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// A network. VPC 1 has 10.1.0.0/16, and so on.
 #[derive(Debug)]
-pub struct Net {
+pub(crate) struct Net {
     pub vpcs: Vec<Vpc>,
     pub peerings: Vec<[usize; 2]>,
     pub gateways: Vec<TransitGateway>,
@@ -14,7 +14,7 @@ pub struct Net {
 }
 
 #[derive(Debug)]
-pub struct Vpc {
+pub(crate) struct Vpc {
     pub subnets: Vec<Subnet>,
     pub tables: Vec<Vec<Route>>,
     pub acls: Vec<Acl>,
@@ -25,7 +25,7 @@ pub struct Vpc {
 }
 
 #[derive(Debug)]
-pub struct Subnet {
+pub(crate) struct Subnet {
     pub cidrs: [IpNet; 2],
     pub zone: &'static str,
     pub table: usize,
@@ -34,13 +34,13 @@ pub struct Subnet {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum To {
+pub(crate) enum To {
     Cidr(IpNet),
     List(usize),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Target {
+pub(crate) enum Target {
     InternetGateway,
     EgressOnly,
     Nat(usize),
@@ -56,7 +56,7 @@ pub enum Target {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
+pub(crate) enum Rank {
     Written,
     Local,
     List(usize),
@@ -66,7 +66,7 @@ pub enum Rank {
 }
 
 #[derive(Clone, Debug)]
-pub struct Route {
+pub(crate) struct Route {
     pub to: To,
     pub target: Target,
     pub state: &'static str,
@@ -74,13 +74,13 @@ pub struct Route {
 }
 
 #[derive(Debug)]
-pub struct Acl {
+pub(crate) struct Acl {
     /// Direction, number, protocol, ports, prefix, action.
     pub entries: Vec<AclEntry>,
 }
 
 #[derive(Debug)]
-pub struct AclEntry {
+pub(crate) struct AclEntry {
     pub is_egress: bool,
     pub number: u16,
     pub protocol: &'static str,
@@ -90,20 +90,20 @@ pub struct AclEntry {
 }
 
 #[derive(Debug)]
-pub struct Group {
+pub(crate) struct Group {
     pub ingress: Vec<GroupRule>,
     pub egress: Option<Vec<GroupRule>>,
 }
 
 #[derive(Debug)]
-pub struct GroupRule {
+pub(crate) struct GroupRule {
     pub protocol: &'static str,
     pub ports: (u16, u16),
     pub peer: Peer,
 }
 
 #[derive(Clone, Debug)]
-pub enum Peer {
+pub(crate) enum Peer {
     Cidr(IpNet),
     List(usize),
     /// A group of this VPC or of another one.
@@ -111,14 +111,14 @@ pub enum Peer {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Instance { is_public: bool },
     Endpoint,
     Appliance { is_public: bool, passes_on: bool },
 }
 
 #[derive(Debug)]
-pub struct Interface {
+pub(crate) struct Interface {
     pub kind: Kind,
     pub subnet: usize,
     pub addresses: Vec<IpAddr>,
@@ -126,7 +126,7 @@ pub struct Interface {
 }
 
 #[derive(Debug)]
-pub struct Nat {
+pub(crate) struct Nat {
     /// `None`: regional.
     pub subnet: Option<usize>,
     /// The route table of a regional one.
@@ -136,20 +136,20 @@ pub struct Nat {
 }
 
 #[derive(Debug)]
-pub struct TransitGateway {
+pub(crate) struct TransitGateway {
     pub attachments: Vec<Attachment>,
     /// None: the default route table.
     pub tables: Vec<TransitTable>,
 }
 
 #[derive(Debug)]
-pub struct Attachment {
+pub(crate) struct Attachment {
     pub to: Attached,
     pub association: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Attached {
+pub(crate) enum Attached {
     Vpc(usize, Vec<usize>),
     Site,
     Gateway(usize),
@@ -157,20 +157,20 @@ pub enum Attached {
 }
 
 #[derive(Debug)]
-pub struct TransitTable {
+pub(crate) struct TransitTable {
     pub propagations: Vec<usize>,
     pub routes: Vec<TransitRoute>,
 }
 
 #[derive(Debug)]
-pub struct TransitRoute {
+pub(crate) struct TransitRoute {
     pub to: IpNet,
     pub attachment: Option<usize>,
     pub is_propagated: bool,
 }
 
 #[derive(Debug)]
-pub struct Site {
+pub(crate) struct Site {
     pub cidr: IpNet,
     pub has_internet: bool,
     /// The VPC; for a Direct Connect gateway, its declared virtual private gateway.
@@ -179,7 +179,7 @@ pub struct Site {
 
 /// A client.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     pub vpc: usize,
     pub subnet: usize,
     pub v4: Option<IpAddr>,
@@ -189,30 +189,30 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.v4.into_iter().chain(self.v6)
     }
 
     /// The address that it sends from.
-    pub fn address_for(&self, to: IpAddr) -> Option<IpAddr> {
+    pub(crate) fn address_for(&self, to: IpAddr) -> Option<IpAddr> {
         if to.is_ipv4() { self.v4 } else { self.v6 }
     }
 }
 
-pub fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub fn cidr(text: &str) -> IpNet {
+pub(crate) fn cidr(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
 /// The prefix lists, which contain no addresses of VPCs.
-pub const LISTS: [&[&str]; 2] =
+pub(crate) const LISTS: [&[&str]; 2] =
     [&["198.51.100.0/24", "192.168.1.0/24"], &["198.51.100.0/24", "198.51.100.64/26", "2001:db8:ffff::/48"]];
 
 /// The prefixes of a destination.
-pub fn prefixes(to: &To) -> Vec<IpNet> {
+pub(crate) fn prefixes(to: &To) -> Vec<IpNet> {
     match to {
         To::Cidr(net) => vec![*net],
         To::List(number) => LISTS[*number].iter().map(|text| cidr(text)).collect(),

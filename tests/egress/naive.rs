@@ -16,7 +16,7 @@ const MOST_GATEWAYS: usize = 64;
 
 /// The result for a path.
 #[derive(Clone, Debug)]
-pub struct NaivePath {
+pub(crate) struct NaivePath {
     pub class: Class,
     pub matched: Option<IpNet>,
     pub reach: Reach,
@@ -26,7 +26,7 @@ pub struct NaivePath {
 }
 
 impl NaivePath {
-    pub fn words(&self) -> (Class, Option<IpNet>, Reach, Option<Reason>) {
+    pub(crate) fn words(&self) -> (Class, Option<IpNet>, Reach, Option<Reason>) {
         (self.class, self.matched, self.reach, self.reason)
     }
 }
@@ -92,7 +92,7 @@ struct Packet<'n> {
     matched: Option<IpNet>,
 }
 
-pub fn path(net: &Net, client: &Client, to: IpAddr) -> NaivePath {
+pub(crate) fn path(net: &Net, client: &Client, to: IpAddr) -> NaivePath {
     let source = client.address_for(to).unwrap();
     let mut packet = Packet::new(net, client, to, source, (client.vpc, Some(client.subnet)));
     let end = packet.follow(net.vpcs[client.vpc].subnets[client.subnet].table, Reason::NoRoute);

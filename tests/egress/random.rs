@@ -7,13 +7,13 @@ use ipnet::IpNet;
 use crate::model::*;
 
 /// A sequence of random numbers, followed by zeros, so that a failing network shrinks to a simple one.
-pub struct Dice {
+pub(crate) struct Dice {
     numbers: Vec<u32>,
     next: usize,
 }
 
 impl Dice {
-    pub fn new(numbers: Vec<u32>) -> Self {
+    pub(crate) fn new(numbers: Vec<u32>) -> Self {
         Self { numbers, next: 0 }
     }
 
@@ -81,7 +81,7 @@ fn any_prefix(dice: &mut Dice, vpcs: usize) -> IpNet {
 }
 
 impl Net {
-    pub fn random(dice: &mut Dice) -> Self {
+    pub(crate) fn random(dice: &mut Dice) -> Self {
         let vpcs = 2 + dice.below(2);
         let peerings: Vec<[usize; 2]> =
             [[0, 1], [1, 2]].into_iter().filter(|pair| pair[1] < vpcs && !dice.one_in(3)).collect();
@@ -247,16 +247,16 @@ impl Net {
         routes
     }
 
-    pub fn vpc_id(&self, vpc: usize) -> String {
+    pub(crate) fn vpc_id(&self, vpc: usize) -> String {
         format!("vpc-{}", vpc + 1)
     }
 
-    pub fn vpc_numbered(&self, id: &str) -> usize {
+    pub(crate) fn vpc_numbered(&self, id: &str) -> usize {
         id.trim_start_matches("vpc-").parse::<usize>().unwrap() - 1
     }
 
     /// Addresses to be evaluated.
-    pub fn destinations(&self) -> Vec<IpAddr> {
+    pub(crate) fn destinations(&self) -> Vec<IpAddr> {
         let mut all: Vec<IpAddr> = [
             "198.51.100.80",
             "198.51.100.9",
@@ -286,7 +286,7 @@ impl Net {
     }
 
     /// Some clients of every VPC: declared ones and other addresses.
-    pub fn clients(&self) -> Vec<Client> {
+    pub(crate) fn clients(&self) -> Vec<Client> {
         let hosts = |vpc| (0..3).map(move |subnet| (vpc, subnet, 200));
         let mut all: Vec<Client> = (0..self.vpcs.len()).flat_map(hosts).map(|at| self.bare(at)).collect();
         all.extend((0..self.vpcs.len()).flat_map(|vpc| self.declared(vpc)));
@@ -294,7 +294,7 @@ impl Net {
     }
 
     /// Many clients of one VPC, around the boundaries of all prefixes in rules and routes.
-    pub fn many_clients(&self, vpc: usize) -> Vec<Client> {
+    pub(crate) fn many_clients(&self, vpc: usize) -> Vec<Client> {
         let hosts = [4, 9, 11, 31, 32, 45, 63, 64, 127, 128, 200, 254];
         let bare = (0..3).flat_map(|subnet| hosts.map(|host| self.bare((vpc, subnet, host))));
         bare.chain(self.declared(vpc)).collect()

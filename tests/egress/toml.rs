@@ -6,7 +6,7 @@ use crate::model::*;
 
 impl Net {
     /// The configuration.
-    pub fn toml(&self) -> String {
+    pub(crate) fn toml(&self) -> String {
         let mut text = String::new();
         for (number, entries) in LISTS.iter().enumerate() {
             let _ = write!(

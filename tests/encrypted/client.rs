@@ -23,7 +23,7 @@ use crate::common::Reply;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A certificate for loopback addresses and its key, in files.
-pub struct Identity {
+pub(crate) struct Identity {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub der: CertificateDer<'static>,
@@ -31,7 +31,7 @@ pub struct Identity {
 
 impl Identity {
     /// Creates a new certificate and writes it to `NAME.cert.pem` and `NAME.key.pem`.
-    pub fn new(dir: &Path, name: &str) -> Self {
+    pub(crate) fn new(dir: &Path, name: &str) -> Self {
         let addresses = [2, 3, 4, 5].map(|last| format!("127.0.0.{last}")).to_vec();
         let generated = rcgen::generate_simple_self_signed(addresses).unwrap();
         let certificate = dir.join(format!("{name}.cert.pem"));
@@ -43,7 +43,7 @@ impl Identity {
 
     /// Settings of a client that trusts this certificate. Connections that share them resume each other's
     /// sessions.
-    pub fn client_config(&self, alpn: &[u8]) -> Arc<ClientConfig> {
+    pub(crate) fn client_config(&self, alpn: &[u8]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -75,46 +75,50 @@ async fn in_time<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A connection for DNS over TLS.
-pub struct Dot {
+pub(crate) struct Dot {
     runtime: Runtime,
     stream: TlsStream<TcpStream>,
 }
 
 impl Dot {
-    pub fn connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
+    pub(crate) fn connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
         Self::connect_with(listener, from, identity.client_config(b"dot"))
     }
 
-    pub fn connect_with(listener: SocketAddr, from: IpAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
+    pub(crate) fn connect_with(
+        listener: SocketAddr,
+        from: IpAddr,
+        config: Arc<ClientConfig>,
+    ) -> io::Result<Self> {
         let runtime = runtime();
         let stream = runtime.block_on(in_time(connect(listener, from, config)))?;
         Ok(Self { runtime, stream })
     }
 
     /// Whether the session was resumed.
-    pub fn handshake_kind(&self) -> rustls::HandshakeKind {
+    pub(crate) fn handshake_kind(&self) -> rustls::HandshakeKind {
         self.stream.get_ref().1.handshake_kind().unwrap()
     }
 
     /// Closes the sending direction. Replies can still be received.
-    pub fn half_close(&mut self) {
+    pub(crate) fn half_close(&mut self) {
         self.runtime.block_on(self.stream.shutdown()).unwrap();
     }
 
     /// Whether the server closes the connection with close_notify, without another octet.
-    pub fn is_closed_in_order(&mut self) -> bool {
+    pub(crate) fn is_closed_in_order(&mut self) -> bool {
         let mut rest = Vec::new();
         let end = self.runtime.block_on(in_time(self.stream.read_to_end(&mut rest)));
         end.is_ok() && rest.is_empty()
     }
 
     /// The certificate that the server presented.
-    pub fn certificate(&self) -> CertificateDer<'static> {
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
 
     /// Sends messages in one write.
-    pub fn send(&mut self, messages: &[&[u8]]) {
+    pub(crate) fn send(&mut self, messages: &[&[u8]]) {
         let mut octets = Vec::new();
         for message in messages {
             octets.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
@@ -126,7 +130,7 @@ impl Dot {
         });
     }
 
-    pub fn receive(&mut self) -> Vec<u8> {
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
         self.runtime.block_on(in_time(async {
             let length = self.stream.read_u16().await.unwrap();
             let mut message = vec![0; length.into()];
@@ -135,13 +139,13 @@ impl Dot {
         }))
     }
 
-    pub fn exchange(&mut self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn exchange(&mut self, message: &[u8]) -> Vec<u8> {
         self.send(&[message]);
         self.receive()
     }
 
     /// Waits until the server closes the connection. Returns false if it sent anything before.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         let end = self.runtime.block_on(in_time(self.stream.read_to_end(&mut rest)));
         end.is_err() || rest.is_empty()
@@ -149,21 +153,21 @@ impl Dot {
 }
 
 /// Status, header fields and body.
-pub type Response = (u16, http::HeaderMap, Vec<u8>);
+pub(crate) type Response = (u16, http::HeaderMap, Vec<u8>);
 
 /// A connection for DNS over HTTPS.
-pub struct Doh {
+pub(crate) struct Doh {
     runtime: Runtime,
     authority: String,
     http: SendRequest<Bytes>,
 }
 
 impl Doh {
-    pub fn connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> Self {
+    pub(crate) fn connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> Self {
         Self::try_connect(listener, from, identity).unwrap()
     }
 
-    pub fn try_connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
+    pub(crate) fn try_connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
         let runtime = runtime();
         let http = runtime.block_on(in_time(async {
             let stream = connect(listener, from, identity.client_config(b"h2")).await?;
@@ -175,7 +179,7 @@ impl Doh {
     }
 
     /// Sends a request and returns the status and body of the response.
-    pub fn request(
+    pub(crate) fn request(
         &mut self,
         method: &str,
         path: &str,
@@ -187,7 +191,7 @@ impl Doh {
     }
 
     /// Sends all messages by POST, each in its own stream, and returns the reply that arrives first.
-    pub fn first_reply(&mut self, messages: &[Vec<u8>]) -> Reply {
+    pub(crate) fn first_reply(&mut self, messages: &[Vec<u8>]) -> Reply {
         let uri = format!("https://{}/dns-query", self.authority);
         let http = self.http.clone();
         self.runtime.block_on(in_time(async move {
@@ -213,7 +217,7 @@ impl Doh {
     }
 
     /// Sends a request and returns the complete response.
-    pub fn full_request(
+    pub(crate) fn full_request(
         &mut self,
         method: &str,
         path: &str,
@@ -245,12 +249,12 @@ impl Doh {
     }
 
     /// Sends a query by POST.
-    pub fn post(&mut self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn post(&mut self, message: &[u8]) -> Vec<u8> {
         self.exchange("POST", "/dns-query", Some("application/dns-message"), message)
     }
 
     /// Sends a query by GET.
-    pub fn get(&mut self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn get(&mut self, message: &[u8]) -> Vec<u8> {
         self.exchange("GET", &format!("/dns-query?dns={}", base64url(message)), None, b"")
     }
 
@@ -264,7 +268,7 @@ impl Doh {
 }
 
 /// Encodes octets as base64url without padding (RFC 4648 section 5).
-pub fn base64url(octets: &[u8]) -> String {
+pub(crate) fn base64url(octets: &[u8]) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in octets.chunks(3) {

@@ -49,14 +49,14 @@ fn the_imported_lab_answers_like_the_built_in_lab() {
 }
 
 /// Returns the names in the table of the README.
-pub fn readme_names() -> Vec<String> {
+pub(crate) fn readme_names() -> Vec<String> {
     let readme = fs::read_to_string("README.md").unwrap();
     let table = readme.split("<!-- table -->").nth(1).unwrap().split("<!-- /table -->").next().unwrap();
     table.lines().filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect()
 }
 
 /// Removes the TTLs from an explanation, since they count down between two runs.
-pub fn without_ttls(mut explanation: Value) -> Value {
+pub(crate) fn without_ttls(mut explanation: Value) -> Value {
     for key in ["answers", "authority"] {
         for record in explanation[key].as_array_mut().into_iter().flatten() {
             record["ttl"] = Value::Null;

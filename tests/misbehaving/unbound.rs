@@ -21,7 +21,7 @@ const FILE: &str = "tests/misbehaving/unbound.txt";
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Reads the results, by behaviour.
-pub fn read_results() -> BTreeMap<String, String> {
+pub(crate) fn read_results() -> BTreeMap<String, String> {
     let text = fs::read_to_string(FILE).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once('\t'));
     lines.map(|(name, result)| (name.to_owned(), result.to_owned())).collect()

@@ -92,7 +92,7 @@ const TYPES: &[u16] =
 
 /// A question as a client sends it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ClientQuery {
+pub(crate) struct ClientQuery {
     message: Vec<u8>,
     peer: IpAddr,
     transport: Transport,
@@ -107,12 +107,12 @@ impl fmt::Debug for ClientQuery {
 
 impl ClientQuery {
     /// A question of class IN with RD from a client.
-    pub fn plain(name: &str, qtype: u16, peer: [u8; 4]) -> Self {
+    pub(crate) fn plain(name: &str, qtype: u16, peer: [u8; 4]) -> Self {
         Self::with(name, qtype, 1, 0x0100, None, peer, Transport::Udp)
     }
 
     /// Any question.
-    pub fn choose(below: &mut impl FnMut(usize) -> usize) -> Self {
+    pub(crate) fn choose(below: &mut impl FnMut(usize) -> usize) -> Self {
         let mut name = DOMAINS[below(DOMAINS.len())].to_owned();
         if below(12) == 0 {
             name = TARGETS[below(TARGETS.len())].to_owned();
@@ -167,7 +167,7 @@ impl ClientQuery {
 /// What of a reply must not depend on the order: the rcode, the records and the owners of the authority
 /// section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answered {
+pub(crate) enum Answered {
     /// No reply.
     Nothing,
     /// A reply.
@@ -196,14 +196,14 @@ impl Answered {
 
 /// Two static servers, for as long as the runtime runs that they were started in.
 #[derive(Clone, Copy, Debug)]
-pub struct Upstreams {
+pub(crate) struct Upstreams {
     internet: SocketAddr,
     corp: SocketAddr,
 }
 
 impl Upstreams {
     /// Starts them in this runtime.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self { internet: serve(0).await, corp: serve(1).await }
     }
 
@@ -220,7 +220,7 @@ impl Upstreams {
     }
 
     /// The answers to questions one after the other, from an engine with nothing cached.
-    pub async fn answers(&self, questions: &[ClientQuery]) -> Vec<Answered> {
+    pub(crate) async fn answers(&self, questions: &[ClientQuery]) -> Vec<Answered> {
         let engine = self.engine();
         let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
         let mut answers = Vec::with_capacity(questions.len());
@@ -237,7 +237,7 @@ impl Upstreams {
 
     /// Asks questions in the order they have and in another. The smallest sequence whose last question is
     /// answered otherwise than alone is described where a question is answered in two ways.
-    pub async fn check(
+    pub(crate) async fn check(
         &self,
         questions: &[ClientQuery],
         below: &mut impl FnMut(usize) -> usize,

@@ -13,7 +13,7 @@ use plustwo::world::{Vantage, ViewId, World};
 const NOW_S: u64 = 0;
 
 /// All queries in the lines of a block, with their answers.
-pub fn lines(world: &World, info: &str, queries: &[&str]) -> Result<Vec<String>, String> {
+pub(crate) fn lines(world: &World, info: &str, queries: &[&str]) -> Result<Vec<String>, String> {
     let options = Options::read(info)?;
     let mut lines = Vec::new();
     // Lines of answers begin with a semicolon.

@@ -29,19 +29,19 @@ use crate::test_server::ReceivedMessages;
 use crate::{Fixture, is_good, options, upstream};
 
 /// The configured name of the servers.
-pub const NAME: &str = "dns.example";
+pub(crate) const NAME: &str = "dns.example";
 
 /// An encrypted transport.
 #[derive(Clone, Copy, Debug)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     Dot,
     Doh,
 }
 
-pub const PROTOCOLS: [Protocol; 2] = [Protocol::Dot, Protocol::Doh];
+pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::Dot, Protocol::Doh];
 
 /// Creates an authority with a common name.
-pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+pub(crate) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -49,14 +49,14 @@ pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 }
 
 /// A certificate with its chain, and its key.
-pub struct Identity {
+pub(crate) struct Identity {
     pub chain: Vec<CertificateDer<'static>>,
     pub key: KeyPair,
 }
 
 impl Identity {
     /// Creates a certificate for these names, which `edit` changes before the authority signs it.
-    pub fn signed(
+    pub(crate) fn signed(
         names: &[&str],
         authority: &CertifiedIssuer<'static, KeyPair>,
         edit: impl Fn(&mut CertificateParams),
@@ -69,7 +69,7 @@ impl Identity {
     }
 
     /// Creates a self-signed certificate for these names.
-    pub fn self_signed(names: &[&str], edit: impl Fn(&mut CertificateParams)) -> Self {
+    pub(crate) fn self_signed(names: &[&str], edit: impl Fn(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -78,7 +78,7 @@ impl Identity {
     }
 
     /// The chain in PEM form.
-    pub fn pem(&self) -> PemFile {
+    pub(crate) fn pem(&self) -> PemFile {
         pem(&self.chain)
     }
 
@@ -88,13 +88,13 @@ impl Identity {
     }
 
     /// The hash of its public key.
-    pub fn pin(&self) -> SpkiPin {
+    pub(crate) fn pin(&self) -> SpkiPin {
         let hash = ring::digest::digest(&ring::digest::SHA256, &self.key.subject_public_key_info());
         hash.as_ref().try_into().unwrap()
     }
 
     /// A TLS server configuration with this certificate.
-    pub fn server_config(&self) -> ServerConfig {
+    pub(crate) fn server_config(&self) -> ServerConfig {
         self.server_config_with(rustls::ALL_VERSIONS, None)
     }
 
@@ -138,7 +138,7 @@ fn authority_pem(authority: &CertifiedIssuer<'static, KeyPair>) -> Option<PemFil
 }
 
 /// A server over TLS on loopback that answers every question with one address.
-pub struct EncryptedServer {
+pub(crate) struct EncryptedServer {
     pub address: SocketAddr,
     protocol: Protocol,
     /// The queries received over DNS over TLS.
@@ -148,7 +148,7 @@ pub struct EncryptedServer {
 }
 
 impl EncryptedServer {
-    pub async fn start(protocol: Protocol, mut config: ServerConfig) -> Self {
+    pub(crate) async fn start(protocol: Protocol, mut config: ServerConfig) -> Self {
         let alpn: &[u8] = match protocol {
             Protocol::Dot => b"dot",
             Protocol::Doh => b"h2",

@@ -38,7 +38,7 @@ const CLIENT_OFFSET: usize = 100;
 
 /// The dimension in which a world grows, in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Dimension {
+pub(crate) enum Dimension {
     /// Private hosted zones
     Zones,
     /// Names in one zone
@@ -65,7 +65,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// Its name in tables.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Zones => "zones",
             Self::Names => "names in one zone",
@@ -82,7 +82,7 @@ impl Dimension {
     }
 
     /// The sizes that are measured, in ascending order.
-    pub fn sizes(self) -> &'static [usize] {
+    pub(crate) fn sizes(self) -> &'static [usize] {
         match self {
             // Each has two interfaces, and ten subnets have space for this many.
             Self::EndpointsOfOne => &SIZES[..3],
@@ -92,7 +92,7 @@ impl Dimension {
     }
 
     /// The world of a size.
-    pub fn world(self, size: usize) -> World {
+    pub(crate) fn world(self, size: usize) -> World {
         let shape = self.shape(size);
         World { text: shape.text(), questions: shape.questions() }
     }
@@ -133,7 +133,7 @@ impl Dimension {
 
 /// A world as a configuration, without the part that all configurations of the benchmark share.
 #[derive(Clone, Debug)]
-pub struct World {
+pub(crate) struct World {
     /// The configuration.
     pub text: String,
     /// Its questions, each once. Every answer has an address.
@@ -142,7 +142,7 @@ pub struct World {
 
 /// A name, and the client that queries it.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// The name, without the final dot.
     pub name: String,
     /// The address in the EDNS Client Subnet option. `None` if the query has none.

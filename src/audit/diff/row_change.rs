@@ -7,7 +7,7 @@ use crate::resolve::EgressPath;
 
 /// The result in both worlds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RowChange {
+pub(crate) struct RowChange {
     /// In the old world.
     pub before: String,
     /// In the new world.

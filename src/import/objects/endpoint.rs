@@ -7,7 +7,7 @@ use super::{OtherFields, Tag, objects};
 /// EC2 API, `VpcEndpoint`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcEndpoint {
+pub(crate) struct VpcEndpoint {
     pub vpc_endpoint_id: String,
     /// Missing in documents from before interface endpoints existed: `Gateway`.
     pub vpc_endpoint_type: Option<String>,
@@ -35,14 +35,14 @@ pub struct VpcEndpoint {
 /// EC2 API, `GroupIdentifier`, and `SecurityGroupIdentifier` of endpoints.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct GroupIdentifier {
+pub(crate) struct GroupIdentifier {
     pub group_id: String,
 }
 
 /// EC2 API, `DnsOptions`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct DnsOptions {
+pub(crate) struct DnsOptions {
     pub dns_record_ip_type: Option<String>,
     pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
     pub private_dns_preference: Option<String>,
@@ -52,14 +52,14 @@ pub struct DnsOptions {
 /// EC2 API, `DnsEntry`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct DnsEntry {
+pub(crate) struct DnsEntry {
     pub dns_name: Option<String>,
 }
 
 /// EC2 API, `VpcEndpointAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcEndpointAssociation {
+pub(crate) struct VpcEndpointAssociation {
     pub id: String,
     pub vpc_endpoint_id: String,
     pub associated_resource_arn: Option<String>,
@@ -72,7 +72,7 @@ pub struct VpcEndpointAssociation {
 /// EC2 API, `ServiceDetail`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ServiceDetail {
+pub(crate) struct ServiceDetail {
     pub service_name: String,
     pub service_type: Vec<ServiceTypeDetail>,
     pub private_dns_name: Option<String>,
@@ -84,26 +84,26 @@ pub struct ServiceDetail {
 /// EC2 API, `ServiceTypeDetail`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ServiceTypeDetail {
+pub(crate) struct ServiceTypeDetail {
     pub service_type: String,
 }
 
 /// EC2 API, `PrivateDnsDetails`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PrivateDnsName {
+pub(crate) struct PrivateDnsName {
     pub private_dns_name: String,
 }
 
 impl ServiceDetail {
     /// Returns whether this is the variant of the service for endpoints of this type. S3, for example, has
     /// one for each of two types.
-    pub fn is_for(&self, endpoint_type: &str) -> bool {
+    pub(crate) fn is_for(&self, endpoint_type: &str) -> bool {
         self.service_type.iter().any(|detail| detail.service_type == endpoint_type)
     }
 
     /// Returns its private DNS names.
-    pub fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         let listed = self.private_dns_names.iter().map(|name| name.private_dns_name.as_str());
         let mut names: Vec<&str> = listed.chain(self.private_dns_name.as_deref()).collect();
         names.sort_unstable();

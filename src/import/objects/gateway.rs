@@ -7,7 +7,7 @@ use super::{OtherFields, Tag, objects};
 /// EC2 API, `InternetGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct InternetGateway {
+pub(crate) struct InternetGateway {
     pub internet_gateway_id: String,
     pub attachments: Vec<VpcAttachment>,
     #[serde(flatten)]
@@ -17,7 +17,7 @@ pub struct InternetGateway {
 /// EC2 API, `InternetGatewayAttachment` and `VpcAttachment`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcAttachment {
+pub(crate) struct VpcAttachment {
     pub vpc_id: String,
     pub state: Option<String>,
 }
@@ -25,7 +25,7 @@ pub struct VpcAttachment {
 impl VpcAttachment {
     /// Returns whether the gateway is attached. The state is `available` for internet gateways and `attached`
     /// for others.
-    pub fn is_attached(&self) -> bool {
+    pub(crate) fn is_attached(&self) -> bool {
         super::is_state(self.state.as_deref().or(Some("attached")), &["available", "attached", "attaching"])
     }
 }
@@ -33,7 +33,7 @@ impl VpcAttachment {
 /// EC2 API, `EgressOnlyInternetGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct EgressOnlyInternetGateway {
+pub(crate) struct EgressOnlyInternetGateway {
     pub egress_only_internet_gateway_id: String,
     #[serde(flatten)]
     pub other: OtherFields,
@@ -42,7 +42,7 @@ pub struct EgressOnlyInternetGateway {
 /// EC2 API, `NatGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct NatGateway {
+pub(crate) struct NatGateway {
     pub nat_gateway_id: String,
     pub vpc_id: String,
     pub subnet_id: Option<String>,
@@ -58,7 +58,7 @@ pub struct NatGateway {
 
 impl NatGateway {
     /// Returns whether the gateway was deleted or could not be created.
-    pub fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         super::is_state(self.state.as_deref(), &["deleted", "deleting", "failed"])
     }
 }
@@ -66,7 +66,7 @@ impl NatGateway {
 /// EC2 API, `NatGatewayAddress`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct NatGatewayAddress {
+pub(crate) struct NatGatewayAddress {
     pub network_interface_id: Option<String>,
     pub private_ip: Option<String>,
     pub public_ip: Option<String>,
@@ -76,7 +76,7 @@ pub struct NatGatewayAddress {
 /// EC2 API, `VpnGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpnGateway {
+pub(crate) struct VpnGateway {
     pub vpn_gateway_id: String,
     pub vpc_attachments: Vec<VpcAttachment>,
     #[serde(flatten)]
@@ -86,7 +86,7 @@ pub struct VpnGateway {
 /// EC2 API, `VpnConnection`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpnConnection {
+pub(crate) struct VpnConnection {
     pub vpn_connection_id: String,
     pub customer_gateway_id: String,
     pub vpn_gateway_id: Option<String>,
@@ -102,13 +102,13 @@ pub struct VpnConnection {
 /// EC2 API, `VpnConnectionOptions`, only what affects routes.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpnConnectionOptions {
+pub(crate) struct VpnConnectionOptions {
     pub static_routes_only: bool,
 }
 
 impl VpnConnection {
     /// Returns whether the connection exists.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         !super::is_state(self.state.as_deref(), &["deleted", "deleting"])
     }
 }
@@ -116,7 +116,7 @@ impl VpnConnection {
 /// EC2 API, `VpnStaticRoute`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpnStaticRoute {
+pub(crate) struct VpnStaticRoute {
     pub destination_cidr_block: Option<String>,
     pub state: Option<String>,
 }
@@ -124,7 +124,7 @@ pub struct VpnStaticRoute {
 /// EC2 API, `CustomerGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct CustomerGateway {
+pub(crate) struct CustomerGateway {
     pub customer_gateway_id: String,
     pub state: Option<String>,
     pub tags: Vec<Tag>,
@@ -135,7 +135,7 @@ pub struct CustomerGateway {
 /// Direct Connect API, `DirectConnectGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct DirectConnectGateway {
+pub(crate) struct DirectConnectGateway {
     pub direct_connect_gateway_id: String,
     pub direct_connect_gateway_name: Option<String>,
     #[serde(flatten)]
@@ -145,7 +145,7 @@ pub struct DirectConnectGateway {
 /// Direct Connect API, `DirectConnectGatewayAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct DirectConnectGatewayAssociation {
+pub(crate) struct DirectConnectGatewayAssociation {
     pub direct_connect_gateway_id: String,
     pub association_state: Option<String>,
     pub associated_gateway: AssociatedGateway,
@@ -158,7 +158,7 @@ pub struct DirectConnectGatewayAssociation {
 /// Direct Connect API, `VirtualInterface`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct VirtualInterface {
+pub(crate) struct VirtualInterface {
     pub virtual_interface_id: String,
     pub virtual_interface_name: Option<String>,
     pub virtual_interface_state: Option<String>,
@@ -171,7 +171,7 @@ pub struct VirtualInterface {
 
 impl VirtualInterface {
     /// Returns the virtual private gateway at which the interface terminates.
-    pub fn gateway(&self) -> Option<&str> {
+    pub(crate) fn gateway(&self) -> Option<&str> {
         let is_deleted =
             super::is_state(self.virtual_interface_state.as_deref(), &["deleted", "deleting", "rejected"]);
         self.virtual_gateway_id.as_deref().filter(|id| !is_deleted && !id.is_empty())
@@ -181,18 +181,18 @@ impl VirtualInterface {
 /// Direct Connect API, `AssociatedGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct AssociatedGateway {
+pub(crate) struct AssociatedGateway {
     pub id: Option<String>,
 }
 
 impl DirectConnectGatewayAssociation {
     /// Returns whether the gateways are associated.
-    pub fn is_associated(&self) -> bool {
+    pub(crate) fn is_associated(&self) -> bool {
         super::is_state(self.association_state.as_deref().or(Some("associated")), &["associated", "updating"])
     }
 
     /// Returns the id of the virtual private gateway or transit gateway.
-    pub fn gateway(&self) -> Option<&str> {
+    pub(crate) fn gateway(&self) -> Option<&str> {
         self.associated_gateway.id.as_deref().or(self.virtual_gateway_id.as_deref())
     }
 }

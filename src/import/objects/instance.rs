@@ -9,14 +9,14 @@ use super::{OtherFields, Tag, objects};
 /// EC2 API, `Reservation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     pub instances: Vec<Instance>,
 }
 
 /// EC2 API, `Instance`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Instance {
+pub(crate) struct Instance {
     pub instance_id: String,
     pub vpc_id: Option<String>,
     pub subnet_id: Option<String>,
@@ -36,14 +36,14 @@ pub struct Instance {
 /// EC2 API, `InstanceState`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct InstanceState {
+pub(crate) struct InstanceState {
     pub name: Option<String>,
 }
 
 /// EC2 API, `InstanceNetworkInterface`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct InstanceInterface {
+pub(crate) struct InstanceInterface {
     pub network_interface_id: Option<String>,
     pub private_ip_address: Option<String>,
     pub ipv6_addresses: Vec<InterfaceIpv6Address>,
@@ -53,13 +53,13 @@ pub struct InstanceInterface {
 /// EC2 API, `InstanceIpv6Address` and `NetworkInterfaceIpv6Address`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct InterfaceIpv6Address {
+pub(crate) struct InterfaceIpv6Address {
     pub ipv6_address: String,
 }
 
 impl Instance {
     /// Returns the first IPv6 address.
-    pub fn ipv6(&self) -> Option<&str> {
+    pub(crate) fn ipv6(&self) -> Option<&str> {
         let addresses = self.network_interfaces.iter().flat_map(|interface| &interface.ipv6_addresses);
         self.ipv6_address.as_deref().or_else(|| addresses.map(|one| one.ipv6_address.as_str()).next())
     }
@@ -68,7 +68,7 @@ impl Instance {
 /// EC2 API, `NetworkInterface`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct NetworkInterface {
+pub(crate) struct NetworkInterface {
     pub network_interface_id: String,
     pub vpc_id: Option<String>,
     pub subnet_id: Option<String>,
@@ -88,21 +88,21 @@ pub struct NetworkInterface {
 /// EC2 API, `NetworkInterfaceAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct InterfaceAssociation {
+pub(crate) struct InterfaceAssociation {
     pub public_ip: Option<String>,
 }
 
 /// EC2 API, `NetworkInterfaceAttachment`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct InterfaceAttachment {
+pub(crate) struct InterfaceAttachment {
     pub instance_id: Option<String>,
 }
 
 /// EC2 API, `Address`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Address {
+pub(crate) struct Address {
     pub public_ip: String,
     #[serde(flatten)]
     pub other: OtherFields,

@@ -1,14 +1,14 @@
 //! AWS objects as printed by the AWS CLI, in one file per group. Fields have the names of the AWS APIs and
 //! are described in the AWS API references.
 
-pub mod endpoint;
-pub mod gateway;
-pub mod instance;
-pub mod network;
-pub mod resolver;
-pub mod route53;
-pub mod security;
-pub mod transit;
+pub(super) mod endpoint;
+pub(super) mod gateway;
+pub(super) mod instance;
+pub(super) mod network;
+pub(super) mod resolver;
+pub(super) mod route53;
+pub(super) mod security;
+pub(super) mod transit;
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The fields of an object that its type does not declare.
-pub type OtherFields = BTreeMap<String, serde_json::Value>;
+pub(super) type OtherFields = BTreeMap<String, serde_json::Value>;
 
 /// An object in a document.
-pub trait Object: DeserializeOwned {
+pub(super) trait Object: DeserializeOwned {
     /// The kind: the top-level key of the documents that contain such objects.
     const KIND: &'static str;
     /// Known fields that have no effect on answers.
@@ -55,7 +55,7 @@ pub(super) use objects;
 /// A tag.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Tag {
+pub(super) struct Tag {
     /// The key.
     pub key: String,
     /// The value.
@@ -63,12 +63,12 @@ pub struct Tag {
 }
 
 /// Returns the value of the `Name` tag, if it is not empty.
-pub fn name_tag(tags: &[Tag]) -> Option<&str> {
+pub(super) fn name_tag(tags: &[Tag]) -> Option<&str> {
     tags.iter().find(|tag| tag.key == "Name" && !tag.value.is_empty()).map(|tag| tag.value.as_str())
 }
 
 /// Returns whether `state` is one of `states`. The comparison ignores case, since AWS has changed it over
 /// time.
-pub fn is_state(state: Option<&str>, states: &[&str]) -> bool {
+pub(super) fn is_state(state: Option<&str>, states: &[&str]) -> bool {
     state.is_some_and(|state| states.iter().any(|one| one.eq_ignore_ascii_case(state)))
 }

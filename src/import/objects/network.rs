@@ -8,7 +8,7 @@ use crate::import::regions::{region_of_arn, region_of_name};
 /// EC2 API, `Vpc`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Vpc {
+pub(crate) struct Vpc {
     pub vpc_id: String,
     pub cidr_block: Option<String>,
     /// The alias occurs in AWS's examples from 2018.
@@ -27,13 +27,13 @@ pub struct Vpc {
 /// EC2 API, `BlockPublicAccessStates`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct BlockPublicAccessStates {
+pub(crate) struct BlockPublicAccessStates {
     pub internet_gateway_block_mode: Option<String>,
 }
 
 impl BlockPublicAccessStates {
     /// Returns the block mode, or `None` if public access is not blocked.
-    pub fn block_mode(&self) -> Option<&str> {
+    pub(crate) fn block_mode(&self) -> Option<&str> {
         self.internet_gateway_block_mode.as_deref().filter(|mode| !mode.is_empty() && *mode != "off")
     }
 }
@@ -57,7 +57,7 @@ fn one_or_list<'de, D: serde::Deserializer<'de>>(
 /// EC2 API, `VpcCidrBlockAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcCidrBlockAssociation {
+pub(crate) struct VpcCidrBlockAssociation {
     pub cidr_block: String,
     pub cidr_block_state: CidrBlockState,
 }
@@ -65,7 +65,7 @@ pub struct VpcCidrBlockAssociation {
 /// EC2 API, `VpcIpv6CidrBlockAssociation` and `SubnetIpv6CidrBlockAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Ipv6CidrBlockAssociation {
+pub(crate) struct Ipv6CidrBlockAssociation {
     pub ipv6_cidr_block: String,
     pub ipv6_cidr_block_state: CidrBlockState,
 }
@@ -73,13 +73,13 @@ pub struct Ipv6CidrBlockAssociation {
 /// EC2 API, `VpcCidrBlockState`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct CidrBlockState {
+pub(crate) struct CidrBlockState {
     pub state: Option<String>,
 }
 
 impl CidrBlockState {
     /// Returns whether the CIDR block is associated. Old documents contain no state.
-    pub fn is_associated(&self) -> bool {
+    pub(crate) fn is_associated(&self) -> bool {
         self.state.as_deref().is_none_or(|state| state == "associated" || state == "associating")
     }
 }
@@ -87,7 +87,7 @@ impl CidrBlockState {
 /// The output of `aws ec2 describe-vpc-attribute`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcAttribute {
+pub(crate) struct VpcAttribute {
     pub vpc_id: String,
     pub enable_dns_support: Option<AttributeValue>,
     pub enable_dns_hostnames: Option<AttributeValue>,
@@ -96,14 +96,14 @@ pub struct VpcAttribute {
 /// EC2 API, `AttributeBooleanValue`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct AttributeValue {
+pub(crate) struct AttributeValue {
     pub value: bool,
 }
 
 /// EC2 API, `Subnet`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Subnet {
+pub(crate) struct Subnet {
     pub subnet_id: String,
     pub vpc_id: String,
     pub subnet_arn: Option<String>,
@@ -124,7 +124,7 @@ pub struct Subnet {
 /// EC2 API, `PrivateDnsNameOptionsOnLaunch`, and `PrivateDnsNameOptionsResponse` of instances.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PrivateDnsNameOptions {
+pub(crate) struct PrivateDnsNameOptions {
     pub hostname_type: Option<String>,
     #[serde(rename = "EnableResourceNameDnsARecord")]
     pub a_record: bool,
@@ -135,7 +135,7 @@ pub struct PrivateDnsNameOptions {
 /// EC2 API, `RouteTable`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct RouteTable {
+pub(crate) struct RouteTable {
     pub route_table_id: String,
     pub vpc_id: String,
     pub owner_id: Option<String>,
@@ -149,7 +149,7 @@ pub struct RouteTable {
 /// EC2 API, `RouteTableAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct RouteTableAssociation {
+pub(crate) struct RouteTableAssociation {
     pub main: bool,
     pub subnet_id: Option<String>,
     pub gateway_id: Option<String>,
@@ -159,7 +159,7 @@ pub struct RouteTableAssociation {
 /// EC2 API, `Route`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Route {
+pub(crate) struct Route {
     pub destination_cidr_block: Option<String>,
     pub destination_ipv6_cidr_block: Option<String>,
     pub destination_prefix_list_id: Option<String>,
@@ -181,7 +181,7 @@ pub struct Route {
 /// EC2 API, `ManagedPrefixList`, and the older `PrefixList`, which includes the entries.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PrefixList {
+pub(crate) struct PrefixList {
     pub prefix_list_id: String,
     pub prefix_list_name: Option<String>,
     pub prefix_list_arn: Option<String>,
@@ -192,7 +192,7 @@ pub struct PrefixList {
 
 impl PrefixList {
     /// Returns the region in its ARN or its name.
-    pub fn region(&self) -> Option<&str> {
+    pub(crate) fn region(&self) -> Option<&str> {
         let arn_region = self.prefix_list_arn.as_deref().and_then(region_of_arn);
         arn_region.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
     }
@@ -208,14 +208,14 @@ impl PrefixList {
 /// EC2 API, `PrefixListEntry`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PrefixListEntry {
+pub(crate) struct PrefixListEntry {
     pub cidr: String,
 }
 
 /// EC2 API, `VpcPeeringConnection`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct VpcPeeringConnection {
+pub(crate) struct VpcPeeringConnection {
     pub vpc_peering_connection_id: String,
     pub requester_vpc_info: PeeringVpc,
     pub accepter_vpc_info: PeeringVpc,
@@ -228,7 +228,7 @@ pub struct VpcPeeringConnection {
 /// EC2 API, `VpcPeeringConnectionVpcInfo`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PeeringVpc {
+pub(crate) struct PeeringVpc {
     pub vpc_id: String,
     pub owner_id: Option<String>,
     pub region: Option<String>,
@@ -238,21 +238,21 @@ pub struct PeeringVpc {
 /// EC2 API, `VpcPeeringConnectionOptionsDescription`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PeeringOptions {
+pub(crate) struct PeeringOptions {
     pub allow_dns_resolution_from_remote_vpc: bool,
 }
 
 /// EC2 API, `VpcPeeringConnectionStateReason`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PeeringStatus {
+pub(crate) struct PeeringStatus {
     pub code: Option<String>,
 }
 
 /// EC2 API, `DhcpOptions`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct DhcpOptions {
+pub(crate) struct DhcpOptions {
     pub dhcp_options_id: String,
     pub dhcp_configurations: Vec<DhcpConfiguration>,
     #[serde(flatten)]
@@ -262,7 +262,7 @@ pub struct DhcpOptions {
 /// EC2 API, `DhcpConfiguration`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct DhcpConfiguration {
+pub(crate) struct DhcpConfiguration {
     pub key: String,
     pub values: Vec<DhcpValue>,
 }
@@ -270,7 +270,7 @@ pub struct DhcpConfiguration {
 /// EC2 API, `AttributeValue`. Old examples contain a plain string instead.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum DhcpValue {
+pub(crate) enum DhcpValue {
     Plain(String),
     Value {
         #[serde(rename = "Value", default)]
@@ -280,7 +280,7 @@ pub enum DhcpValue {
 
 impl DhcpValue {
     /// Returns the value.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Value { value: text } => text,
         }

@@ -7,7 +7,7 @@ use super::{OtherFields, objects};
 /// Route 53 Resolver API, `ResolverRule`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResolverRule {
+pub(crate) struct ResolverRule {
     pub id: String,
     pub domain_name: Option<String>,
     pub delegation_record: Option<String>,
@@ -24,7 +24,7 @@ pub struct ResolverRule {
 /// Route 53 Resolver API, `TargetAddress`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TargetAddress {
+pub(crate) struct TargetAddress {
     pub ip: Option<String>,
     pub ipv6: Option<String>,
     pub port: Option<u16>,
@@ -35,7 +35,7 @@ pub struct TargetAddress {
 /// Route 53 Resolver API, `ResolverRuleAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResolverRuleAssociation {
+pub(crate) struct ResolverRuleAssociation {
     pub id: String,
     pub resolver_rule_id: String,
     #[serde(rename = "VPCId")]
@@ -48,7 +48,7 @@ pub struct ResolverRuleAssociation {
 /// Route 53 Resolver API, `ResolverEndpoint`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResolverEndpoint {
+pub(crate) struct ResolverEndpoint {
     pub id: String,
     pub name: Option<String>,
     pub direction: String,
@@ -62,7 +62,7 @@ pub struct ResolverEndpoint {
 /// Route 53 Resolver API, `IpAddressResponse`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResolverAddress {
+pub(crate) struct ResolverAddress {
     pub ip: Option<String>,
     pub ipv6: Option<String>,
 }
@@ -70,7 +70,7 @@ pub struct ResolverAddress {
 /// Route 53 Resolver API, `ResolverConfig`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResolverConfig {
+pub(crate) struct ResolverConfig {
     pub resource_id: String,
     pub autodefined_reverse: Option<String>,
     #[serde(flatten)]
@@ -80,7 +80,7 @@ pub struct ResolverConfig {
 /// VPC Lattice API, `ServiceNetworkVpcAssociationSummary`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ServiceNetworkVpcAssociation {
+pub(crate) struct ServiceNetworkVpcAssociation {
     pub id: String,
     pub service_network_id: String,
     pub vpc_id: String,

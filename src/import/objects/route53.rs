@@ -7,7 +7,7 @@ use super::{OtherFields, objects};
 /// Route 53 API, `HostedZone`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HostedZone {
+pub(crate) struct HostedZone {
     /// `/hostedzone/Z…`
     pub id: String,
     pub name: String,
@@ -19,7 +19,7 @@ pub struct HostedZone {
 /// Route 53 API, `HostedZoneConfig`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HostedZoneConfig {
+pub(crate) struct HostedZoneConfig {
     pub private_zone: bool,
     pub comment: Option<String>,
 }
@@ -27,7 +27,7 @@ pub struct HostedZoneConfig {
 /// Route 53 API, `VPC`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ZoneVpc {
+pub(crate) struct ZoneVpc {
     #[serde(rename = "VPCId")]
     pub vpc_id: String,
 }
@@ -35,7 +35,7 @@ pub struct ZoneVpc {
 /// Route 53 API, `HostedZoneSummary`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HostedZoneSummary {
+pub(crate) struct HostedZoneSummary {
     pub hosted_zone_id: String,
     pub name: String,
     pub owner: HostedZoneOwner,
@@ -44,7 +44,7 @@ pub struct HostedZoneSummary {
 /// Route 53 API, `HostedZoneOwner`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HostedZoneOwner {
+pub(crate) struct HostedZoneOwner {
     /// The service that created the zone, such as `efs.amazonaws.com`, or `vpce.amazonaws.com` for private
     /// DNS of endpoints.
     pub owning_service: Option<String>,
@@ -53,7 +53,7 @@ pub struct HostedZoneOwner {
 /// Route 53 API, `ResourceRecordSet`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResourceRecordSet {
+pub(crate) struct ResourceRecordSet {
     pub name: String,
     #[serde(rename = "Type")]
     pub record_type: String,
@@ -76,13 +76,13 @@ pub struct ResourceRecordSet {
 
 impl ResourceRecordSet {
     /// Known fields that have no effect on answers.
-    pub const IGNORED: &'static [&'static str] = &["TrafficPolicyInstanceId"];
+    pub(crate) const IGNORED: &'static [&'static str] = &["TrafficPolicyInstanceId"];
 }
 
 /// Route 53 API, `GeoLocation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct GeoLocation {
+pub(crate) struct GeoLocation {
     pub continent_code: Option<String>,
     pub country_code: Option<String>,
     pub subdivision_code: Option<String>,
@@ -91,7 +91,7 @@ pub struct GeoLocation {
 /// Route 53 API, `GeoProximityLocation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct GeoProximityLocation {
+pub(crate) struct GeoProximityLocation {
     #[serde(rename = "AWSRegion")]
     pub aws_region: Option<String>,
     pub local_zone_group: Option<String>,
@@ -102,7 +102,7 @@ pub struct GeoProximityLocation {
 /// Route 53 API, `Coordinates`. Degrees are strings.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Coordinates {
+pub(crate) struct Coordinates {
     pub latitude: String,
     pub longitude: String,
 }
@@ -110,7 +110,7 @@ pub struct Coordinates {
 /// Route 53 API, `HealthCheck`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HealthCheck {
+pub(crate) struct HealthCheck {
     pub id: String,
     pub health_check_config: HealthCheckConfig,
     #[serde(flatten)]
@@ -120,7 +120,7 @@ pub struct HealthCheck {
 /// Route 53 API, `HealthCheckConfig`, only what affects the status.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HealthCheckConfig {
+pub(crate) struct HealthCheckConfig {
     #[serde(rename = "Type")]
     pub check_type: String,
     pub disabled: bool,
@@ -130,28 +130,28 @@ pub struct HealthCheckConfig {
 /// Route 53 API, `HealthCheckObservation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct HealthCheckObservation {
+pub(crate) struct HealthCheckObservation {
     pub status_report: StatusReport,
 }
 
 /// Route 53 API, `StatusReport`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct StatusReport {
+pub(crate) struct StatusReport {
     pub status: Option<String>,
 }
 
 /// Route 53 API, `ResourceRecord`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ResourceRecord {
+pub(crate) struct ResourceRecord {
     pub value: String,
 }
 
 /// Route 53 API, `AliasTarget`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct AliasTarget {
+pub(crate) struct AliasTarget {
     #[serde(rename = "DNSName")]
     pub dns_name: String,
     #[serde(rename = "EvaluateTargetHealth")]
@@ -161,7 +161,7 @@ pub struct AliasTarget {
 /// Route 53 Profiles API, `ProfileSummary` and `Profile`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Profile {
+pub(crate) struct Profile {
     pub id: String,
     pub name: Option<String>,
     pub owner_id: Option<String>,
@@ -173,7 +173,7 @@ pub struct Profile {
 /// Route 53 Profiles API, `ProfileAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ProfileAssociation {
+pub(crate) struct ProfileAssociation {
     pub id: String,
     pub profile_id: String,
     pub resource_id: String,
@@ -186,7 +186,7 @@ pub struct ProfileAssociation {
 /// Route 53 Profiles API, `ProfileResourceAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ProfileResourceAssociation {
+pub(crate) struct ProfileResourceAssociation {
     pub id: String,
     pub profile_id: String,
     pub resource_arn: String,

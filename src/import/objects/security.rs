@@ -7,7 +7,7 @@ use super::{OtherFields, Tag, objects};
 /// EC2 API, `SecurityGroup`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct SecurityGroup {
+pub(crate) struct SecurityGroup {
     pub group_id: String,
     pub group_name: Option<String>,
     pub vpc_id: Option<String>,
@@ -22,7 +22,7 @@ pub struct SecurityGroup {
 /// EC2 API, `IpPermission`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct IpPermission {
+pub(crate) struct IpPermission {
     pub ip_protocol: String,
     pub from_port: Option<i32>,
     pub to_port: Option<i32>,
@@ -35,14 +35,14 @@ pub struct IpPermission {
 /// EC2 API, `UserIdGroupPair`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct GroupPair {
+pub(crate) struct GroupPair {
     pub group_id: Option<String>,
 }
 
 /// EC2 API, `IpRange` and `Ipv6Range`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct CidrRange {
+pub(crate) struct CidrRange {
     pub cidr_ip: Option<String>,
     pub cidr_ipv6: Option<String>,
 }
@@ -50,14 +50,14 @@ pub struct CidrRange {
 /// EC2 API, `PrefixListId`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PrefixListId {
+pub(crate) struct PrefixListId {
     pub prefix_list_id: String,
 }
 
 /// EC2 API, `SecurityGroupRule`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct SecurityGroupRule {
+pub(crate) struct SecurityGroupRule {
     pub security_group_rule_id: String,
     pub group_id: String,
     pub is_egress: bool,
@@ -75,7 +75,7 @@ pub struct SecurityGroupRule {
 /// EC2 API, `NetworkAcl`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct NetworkAcl {
+pub(crate) struct NetworkAcl {
     pub network_acl_id: String,
     pub vpc_id: String,
     pub is_default: bool,
@@ -89,14 +89,14 @@ pub struct NetworkAcl {
 /// EC2 API, `NetworkAclAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct NetworkAclAssociation {
+pub(crate) struct NetworkAclAssociation {
     pub subnet_id: Option<String>,
 }
 
 /// EC2 API, `NetworkAclEntry`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct NetworkAclEntry {
+pub(crate) struct NetworkAclEntry {
     pub rule_number: i64,
     pub egress: bool,
     pub protocol: String,
@@ -109,7 +109,7 @@ pub struct NetworkAclEntry {
 /// EC2 API, `PortRange`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PortRange {
+pub(crate) struct PortRange {
     pub from: Option<i32>,
     pub to: Option<i32>,
 }

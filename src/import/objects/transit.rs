@@ -7,7 +7,7 @@ use super::{OtherFields, Tag, objects};
 /// EC2 API, `TransitGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGateway {
+pub(crate) struct TransitGateway {
     pub transit_gateway_id: String,
     pub transit_gateway_arn: Option<String>,
     pub state: Option<String>,
@@ -20,7 +20,7 @@ pub struct TransitGateway {
 /// EC2 API, `TransitGatewayOptions` and `TransitGatewayVpcAttachmentOptions`, only what affects answers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGatewayOptions {
+pub(crate) struct TransitGatewayOptions {
     pub dns_support: Option<String>,
     pub appliance_mode_support: Option<String>,
     pub ipv6_support: Option<String>,
@@ -29,22 +29,22 @@ pub struct TransitGatewayOptions {
 
 impl TransitGatewayOptions {
     /// Returns whether IPv6 prefixes are propagated. Enabled by default.
-    pub fn has_ipv6_support(&self) -> bool {
+    pub(crate) fn has_ipv6_support(&self) -> bool {
         self.ipv6_support.as_deref() != Some("disable")
     }
 
     /// Returns whether security group referencing is enabled, if specified.
-    pub fn has_group_referencing(&self) -> Option<bool> {
+    pub(crate) fn has_group_referencing(&self) -> Option<bool> {
         self.security_group_referencing_support.as_deref().map(|value| value == "enable")
     }
 
     /// Returns whether appliance mode is enabled. Disabled by default.
-    pub fn has_appliance_mode(&self) -> bool {
+    pub(crate) fn has_appliance_mode(&self) -> bool {
         self.appliance_mode_support.as_deref() == Some("enable")
     }
 
     /// Returns whether DNS support is enabled. Enabled by default.
-    pub fn has_dns_support(&self) -> bool {
+    pub(crate) fn has_dns_support(&self) -> bool {
         self.dns_support.as_deref() != Some("disable")
     }
 }
@@ -52,7 +52,7 @@ impl TransitGatewayOptions {
 /// EC2 API, `TransitGatewayAttachment`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGatewayAttachment {
+pub(crate) struct TransitGatewayAttachment {
     pub transit_gateway_attachment_id: String,
     pub transit_gateway_id: String,
     pub resource_type: String,
@@ -66,7 +66,7 @@ pub struct TransitGatewayAttachment {
 
 impl TransitGatewayAttachment {
     /// Returns whether it connects to another transit gateway.
-    pub fn is_peering(&self) -> bool {
+    pub(crate) fn is_peering(&self) -> bool {
         matches!(self.resource_type.as_str(), "peering" | "tgw-peering")
     }
 
@@ -81,7 +81,7 @@ impl TransitGatewayAttachment {
 /// EC2 API, `TransitGatewayAttachmentAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct AttachmentAssociation {
+pub(crate) struct AttachmentAssociation {
     pub transit_gateway_route_table_id: Option<String>,
     pub state: Option<String>,
 }
@@ -89,7 +89,7 @@ pub struct AttachmentAssociation {
 /// EC2 API, `TransitGatewayVpcAttachment`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGatewayVpcAttachment {
+pub(crate) struct TransitGatewayVpcAttachment {
     pub transit_gateway_attachment_id: String,
     pub transit_gateway_id: String,
     pub vpc_id: String,
@@ -104,7 +104,7 @@ pub struct TransitGatewayVpcAttachment {
 /// EC2 API, `TransitGatewayPeeringAttachment`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGatewayPeeringAttachment {
+pub(crate) struct TransitGatewayPeeringAttachment {
     pub transit_gateway_attachment_id: String,
     pub requester_tgw_info: PeeringGateway,
     pub accepter_tgw_info: PeeringGateway,
@@ -116,14 +116,14 @@ pub struct TransitGatewayPeeringAttachment {
 /// EC2 API, `PeeringTgwInfo`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PeeringGateway {
+pub(crate) struct PeeringGateway {
     pub transit_gateway_id: Option<String>,
 }
 
 /// EC2 API, `TransitGatewayRouteTable`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGatewayRouteTable {
+pub(crate) struct TransitGatewayRouteTable {
     pub transit_gateway_route_table_id: String,
     pub transit_gateway_id: String,
     pub state: Option<String>,
@@ -135,7 +135,7 @@ pub struct TransitGatewayRouteTable {
 /// EC2 API, `TransitGatewayRoute`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct TransitGatewayRoute {
+pub(crate) struct TransitGatewayRoute {
     pub destination_cidr_block: Option<String>,
     pub prefix_list_id: Option<String>,
     pub transit_gateway_attachments: Vec<RouteAttachment>,
@@ -148,7 +148,7 @@ pub struct TransitGatewayRoute {
 /// `TransitGatewayRouteTablePropagation`: a reference to an attachment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct RouteAttachment {
+pub(crate) struct RouteAttachment {
     pub transit_gateway_attachment_id: Option<String>,
     pub state: Option<String>,
 }
@@ -156,7 +156,7 @@ pub struct RouteAttachment {
 /// EC2 API, `TransitGatewayPrefixListReference`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct PrefixListReference {
+pub(crate) struct PrefixListReference {
     pub transit_gateway_route_table_id: String,
     pub prefix_list_id: String,
     pub state: Option<String>,

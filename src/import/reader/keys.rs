@@ -80,7 +80,7 @@ pub(super) const UNRELATED: &str = "no effect on names or egress paths";
 
 /// The kind that the report shows for the output of `describe-vpc-attribute`, whose documents have the
 /// attribute name as their key.
-pub const VPC_ATTRIBUTES: &str = "VpcAttributes";
+pub(crate) const VPC_ATTRIBUTES: &str = "VpcAttributes";
 
 /// Keys of metadata: they accompany the objects of a document and contain none.
 const METADATA_KEYS: &[&str] = &[

@@ -73,7 +73,7 @@ impl DocumentReader<'_> {
 
     /// Removes VPCs that occur only in the output of commands that omit their CIDR blocks, such as
     /// `describe-vpc-classic-link`.
-    pub fn skip_vpcs_without_cidr(&mut self) {
+    pub(crate) fn skip_vpcs_without_cidr(&mut self) {
         let has_no_cidr =
             |vpc: &ReadObject<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
         for vpc in self.inventory.vpcs.extract_if(.., |vpc| has_no_cidr(vpc)) {

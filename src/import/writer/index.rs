@@ -12,7 +12,7 @@ use crate::import::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupR
 use crate::import::objects::transit::TransitGatewayAttachment;
 
 /// Objects grouped by the id of another object, mostly of their VPC, in inventory order.
-pub struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a ReadObject<T>>>);
+pub(super) struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a ReadObject<T>>>);
 
 impl<'a, T> Grouped<'a, T> {
     fn new(all: &'a [ReadObject<T>], group: impl Fn(&'a T) -> Option<&'a str>) -> Self {
@@ -24,13 +24,13 @@ impl<'a, T> Grouped<'a, T> {
     }
 
     /// Returns the objects of a group.
-    pub fn get(&self, group: &str) -> &[&'a ReadObject<T>] {
+    pub(super) fn get(&self, group: &str) -> &[&'a ReadObject<T>] {
         self.0.get(group).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
 /// Indices of an inventory.
-pub struct InventoryIndex<'a> {
+pub(super) struct InventoryIndex<'a> {
     pub subnets: Grouped<'a, Subnet>,
     pub route_tables: Grouped<'a, RouteTable>,
     pub nat_gateways: Grouped<'a, NatGateway>,
@@ -62,7 +62,7 @@ pub struct InventoryIndex<'a> {
 impl<'a> InventoryIndex<'a> {
     /// Creates the indices. If several objects claim an association with one subnet or VPC, the first one
     /// takes precedence.
-    pub fn new(inventory: &'a Inventory) -> Self {
+    pub(super) fn new(inventory: &'a Inventory) -> Self {
         let mut subnet_route_tables = HashMap::new();
         for table in &inventory.route_tables {
             let active = table.object.associations.iter().filter(|one| one.association_state.is_associated());

@@ -26,7 +26,7 @@ use super::objects::network::Subnet;
 use super::regions::RegionAndAccount;
 
 /// Writes the configuration, and marks each object in the ledger as converted, skipped or unsupported.
-pub struct ConfigWriter<'a> {
+pub(super) struct ConfigWriter<'a> {
     inventory: &'a Inventory,
     /// Indices of the inventory.
     index: &'a InventoryIndex<'a>,
@@ -54,7 +54,7 @@ pub struct ConfigWriter<'a> {
 }
 
 /// Writes an inventory as configuration.
-pub fn write_config(
+pub(super) fn write_config(
     inventory: &Inventory,
     vpc_regions: &BTreeMap<String, RegionAndAccount>,
     ledger: &mut Ledger,

@@ -7,7 +7,7 @@ use std::fmt::{Display, Write as _};
 const WIDTH: usize = 100;
 
 /// Returns `text` as a TOML string.
-pub fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {
@@ -28,28 +28,28 @@ pub fn quote(text: &str) -> String {
 
 /// The TOML document under construction.
 #[derive(Default)]
-pub struct TomlWriter(String);
+pub(super) struct TomlWriter(String);
 
 impl TomlWriter {
     /// Returns the document.
-    pub fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         self.0
     }
 
     /// Writes the heading of a group of tables.
-    pub fn heading(&mut self, heading: &str) {
+    pub(super) fn heading(&mut self, heading: &str) {
         let heading = one_line(heading);
         let rule = "-".repeat(WIDTH.saturating_sub(heading.chars().count() + 8));
         let _ = writeln!(self.0, "\n# ---- {heading} {rule}");
     }
 
     /// Writes a comment line.
-    pub fn comment(&mut self, comment: &str) {
+    pub(super) fn comment(&mut self, comment: &str) {
         let _ = writeln!(self.0, "# {}", one_line(comment));
     }
 
     /// Writes the header of an element of an array of tables, with an optional comment above.
-    pub fn table(&mut self, name: &str, comment: Option<&str>) {
+    pub(super) fn table(&mut self, name: &str, comment: Option<&str>) {
         self.0.push('\n');
         if let Some(comment) = comment {
             self.comment(comment);
@@ -58,30 +58,30 @@ impl TomlWriter {
     }
 
     /// Writes a string.
-    pub fn string(&mut self, key: &str, value: &str) {
+    pub(super) fn string(&mut self, key: &str, value: &str) {
         let _ = writeln!(self.0, "{key} = {}", quote(value));
     }
 
     /// Writes a string, if present.
-    pub fn optional_string(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn optional_string(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.string(key, value);
         }
     }
 
     /// Writes a value whose `Display` form is TOML: a number, a Boolean, or a formatted inline table.
-    pub fn value(&mut self, key: &str, value: impl Display) {
+    pub(super) fn value(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.0, "{key} = {value}");
     }
 
     /// Writes an array of strings.
-    pub fn strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+    pub(super) fn strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
         let values: Vec<String> = values.into_iter().map(|value| quote(value.as_ref())).collect();
         self.array(key, &values, false);
     }
 
     /// Writes an array of strings, unless it is empty.
-    pub fn non_empty_strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+    pub(super) fn non_empty_strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut values = values.into_iter().peekable();
         if values.peek().is_some() {
             self.strings(key, values);
@@ -89,7 +89,7 @@ impl TomlWriter {
     }
 
     /// Writes an array of inline tables. Two or more are written on separate lines.
-    pub fn inline_tables(&mut self, key: &str, tables: &[InlineTable]) {
+    pub(super) fn inline_tables(&mut self, key: &str, tables: &[InlineTable]) {
         let items: Vec<String> = tables.iter().map(InlineTable::to_toml).collect();
         self.array(key, &items, true);
     }
@@ -111,17 +111,17 @@ impl TomlWriter {
 
 /// An inline table.
 #[derive(Default)]
-pub struct InlineTable(Vec<String>);
+pub(super) struct InlineTable(Vec<String>);
 
 impl InlineTable {
     /// Adds a string.
-    pub fn string(mut self, key: &str, value: &str) -> Self {
+    pub(super) fn string(mut self, key: &str, value: &str) -> Self {
         self.0.push(format!("{key} = {}", quote(value)));
         self
     }
 
     /// Adds a string, if present.
-    pub fn optional_string(self, key: &str, value: Option<&str>) -> Self {
+    pub(super) fn optional_string(self, key: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.string(key, value),
             None => self,
@@ -129,20 +129,20 @@ impl InlineTable {
     }
 
     /// Adds a value whose `Display` form is TOML: a number, a Boolean, or a formatted inline table.
-    pub fn value(mut self, key: &str, value: impl Display) -> Self {
+    pub(super) fn value(mut self, key: &str, value: impl Display) -> Self {
         self.0.push(format!("{key} = {value}"));
         self
     }
 
     /// Adds an array of strings.
-    pub fn strings(mut self, key: &str, values: &[String]) -> Self {
+    pub(super) fn strings(mut self, key: &str, values: &[String]) -> Self {
         let values: Vec<String> = values.iter().map(|value| quote(value)).collect();
         self.0.push(format!("{key} = [{}]", values.join(", ")));
         self
     }
 
     /// Returns the table as TOML.
-    pub fn to_toml(&self) -> String {
+    pub(super) fn to_toml(&self) -> String {
         if self.0.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", self.0.join(", ")) }
     }
 }

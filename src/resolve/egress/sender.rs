@@ -28,7 +28,7 @@ pub(super) struct SourceAddresses<'w> {
 
 impl SourceAddresses<'_> {
     /// A sender with this address.
-    pub fn at(address: IpAddr) -> Self {
+    pub(super) fn at(address: IpAddr) -> Self {
         Self {
             prefixes: Cow::Owned(vec![host_prefix(address)]),
             samples: Cow::Owned(vec![address]),
@@ -37,7 +37,7 @@ impl SourceAddresses<'_> {
     }
 
     /// A sender with any address of these prefixes.
-    pub fn within(prefixes: &[IpNet]) -> SourceAddresses<'_> {
+    pub(super) fn within(prefixes: &[IpNet]) -> SourceAddresses<'_> {
         let samples = prefixes.iter().map(IpNet::network).collect();
         SourceAddresses {
             prefixes: Cow::Borrowed(prefixes),
@@ -47,7 +47,7 @@ impl SourceAddresses<'_> {
     }
 
     /// The prefixes of one family.
-    pub fn of_family(&self, is_v4: bool) -> Vec<IpNet> {
+    pub(super) fn of_family(&self, is_v4: bool) -> Vec<IpNet> {
         self.prefixes.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4).copied().collect()
     }
 }

@@ -71,7 +71,7 @@ type Visit = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SenderKind);
 
 impl<'w> Walk<'w> {
     /// A client's packet to an address, before it leaves its location.
-    pub fn of_client(network: &'w Network, here: &'w Place, to: IpAddr) -> Self {
+    pub(super) fn of_client(network: &'w Network, here: &'w Place, to: IpAddr) -> Self {
         let groups = match here.interface {
             Some(Interface::Instance(index)) => Some(network.instances[index].security_groups.as_slice()),
             Some(Interface::Network(index)) => {
@@ -116,7 +116,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    pub fn new(network: &'w Network, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
+    pub(super) fn new(network: &'w Network, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
         Self {
             network,
             path: EgressPath::new(Class::Unknown, Reach::Unknown),
@@ -142,7 +142,7 @@ impl<'w> Walk<'w> {
     }
 
     /// The first hop: the route table of the client's subnet determines the class.
-    pub fn depart(&mut self, subnet: Index<Subnet>) {
+    pub(super) fn depart(&mut self, subnet: Index<Subnet>) {
         let own = &self.network.subnets[subnet];
         self.at = Some((own.vpc, Some(subnet)));
         self.source_subnet = Some(subnet);
@@ -171,7 +171,7 @@ impl<'w> Walk<'w> {
     }
 
     /// A later hop: the route table at the current position determines the next hop.
-    pub fn continue_by(
+    pub(super) fn continue_by(
         &mut self,
         table: Index<RouteTable>,
         subnet: Option<Index<Subnet>>,
@@ -203,13 +203,13 @@ impl<'w> Walk<'w> {
     }
 
     /// Records a route followed after the first one.
-    pub fn record_route(&mut self, table: RouteTableRef, destination: IpNet) {
+    pub(super) fn record_route(&mut self, table: RouteTableRef, destination: IpNet) {
         self.last = Some(DroppedAt { table, destination: Some(destination), reason: None });
         self.path.next_routes.push(NextRoute { after: self.path.hops.len(), table, destination });
     }
 
     /// Ends the path at a route table without a matching route.
-    pub fn end_without_route(&mut self, table: RouteTableRef, reason: Reason) {
+    pub(super) fn end_without_route(&mut self, table: RouteTableRef, reason: Reason) {
         self.last = Some(DroppedAt { table, destination: None, reason: Some(reason) });
         self.path.dropped_at = self.last;
         self.end(Reach::Dead, Some(reason));
@@ -229,7 +229,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether the packet is addressed to a subnet.
-    pub fn is_addressed_to(&self, subnet: Index<Subnet>) -> bool {
+    pub(super) fn is_addressed_to(&self, subnet: Index<Subnet>) -> bool {
         self.network.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
     }
 
@@ -266,7 +266,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Ends the path inside the VPC that has the address: at an endpoint's network interface, or elsewhere.
-    pub fn arrive(&mut self, vpc: Index<Vpc>) {
+    pub(super) fn arrive(&mut self, vpc: Index<Vpc>) {
         let subnet = self.subnet_in(vpc);
         // Network ACLs apply at subnet boundaries only: a packet that is in the destination subnet does not
         // cross one.
@@ -332,7 +332,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Records that the packet enters a subnet, unless it is in that subnet already.
-    pub fn enter(&mut self, subnet: Index<Subnet>) {
+    pub(super) fn enter(&mut self, subnet: Index<Subnet>) {
         if self.at.is_none_or(|(_, at)| at != Some(subnet)) {
             self.cross(subnet, false);
         }
@@ -347,7 +347,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Ends the path if the client has no address of the destination's family and therefore cannot send.
-    pub fn require_source_address(&mut self) {
+    pub(super) fn require_source_address(&mut self) {
         // A path that is dead or blocked anyway keeps its more specific reason.
         if !self.has_address_of_family && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
             self.path.reasons.clear();
@@ -355,7 +355,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    pub fn hop(&mut self, id: Arc<str>, subnet: Option<Index<Subnet>>) {
+    pub(super) fn hop(&mut self, id: Arc<str>, subnet: Option<Index<Subnet>>) {
         let subnet = subnet.map(|index| &self.network.subnets[index]);
         self.path.hops.push(Hop {
             id: id.clone(),
@@ -365,7 +365,7 @@ impl<'w> Walk<'w> {
         self.path.via.push(id);
     }
 
-    pub fn end(&mut self, reach: Reach, reason: Option<Reason>) {
+    pub(super) fn end(&mut self, reach: Reach, reason: Option<Reason>) {
         self.path.reach = reach;
         self.path.reasons.extend(reason);
         if matches!(reach, Reach::Dead) {

@@ -43,7 +43,7 @@ unsafe impl Sync for Receiver {}
 impl Receiver {
     /// Creates a receiver without datagrams. The headers point to their buffers from here on: no vector is
     /// ever resized.
-    pub fn new(mut buffers: ReceiveBuffers) -> Self {
+    pub(super) fn new(mut buffers: ReceiveBuffers) -> Self {
         let count = buffers.count;
         let base = buffers.octets.as_mut_ptr();
         // `wrapping_add`, here and below: the result is within the allocation by construction.
@@ -90,12 +90,12 @@ impl Receiver {
     }
 
     /// Maximum number of datagrams per call.
-    pub fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         self.headers.len()
     }
 
     /// Receives the waiting datagrams.
-    pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         // Only headers that the last call used have to be reset, unless the size of all control buffers
         // changes.
         let changed = mem::replace(&mut self.with_local, with_local) != with_local;
@@ -118,7 +118,7 @@ impl Receiver {
     }
 
     /// One of the received datagrams.
-    pub fn get(&self, index: usize) -> Received<'_> {
+    pub(super) fn get(&self, index: usize) -> Received<'_> {
         assert!(index < self.received, "the index is not within the last batch");
         let mmsghdr { msg_hdr: header, msg_len: length } = &self.headers[index];
         Received {
@@ -215,12 +215,17 @@ unsafe impl Sync for Sender {}
 
 impl Sender {
     /// Creates a sender, with segmentation until the system reports that it is not supported.
-    pub fn new(segmentation: bool) -> Self {
+    pub(super) fn new(segmentation: bool) -> Self {
         Self { segmentation, ..Self::default() }
     }
 
     /// Sends messages with as few calls as possible: one, and another one for each message that fails.
-    pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], queued: &[QueuedMessage]) -> SendFailures {
+    pub(super) fn send(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        octets: &[u8],
+        queued: &[QueuedMessage],
+    ) -> SendFailures {
         self.plan_batches(queued);
         self.prepare(octets, queued);
         let mut failures = SendFailures::default();

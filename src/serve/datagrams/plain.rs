@@ -30,18 +30,18 @@ struct Arrived {
 
 impl Receiver {
     /// Creates a receiver without datagrams.
-    pub fn new(buffers: ReceiveBuffers) -> Self {
+    pub(super) fn new(buffers: ReceiveBuffers) -> Self {
         let arrived = Vec::with_capacity(buffers.count);
         Self { buffers, arrived, control: nix::cmsg_space!(in6_pktinfo), error: None }
     }
 
     /// Maximum number of datagrams per call.
-    pub fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         self.buffers.count
     }
 
     /// Receives until no datagram is waiting or all buffers are in use.
-    pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         self.arrived.clear();
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -63,7 +63,7 @@ impl Receiver {
     }
 
     /// One of the received datagrams.
-    pub fn get(&self, index: usize) -> Received<'_> {
+    pub(super) fn get(&self, index: usize) -> Received<'_> {
         let Arrived { length, peer, local, truncated } = self.arrived[index];
         Received { message: self.buffers.get(index, length), peer, local, truncated }
     }

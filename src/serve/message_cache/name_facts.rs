@@ -48,24 +48,24 @@ pub(super) struct Fact {
 
 impl Fact {
     /// Seconds since its query was sent.
-    pub fn age(&self, now: MonotonicSeconds) -> u64 {
+    pub(super) fn age(&self, now: MonotonicSeconds) -> u64 {
         now.seconds_since(self.sent)
     }
 
     /// Whether its TTL has not expired.
-    pub fn is_fresh(&self, now: MonotonicSeconds) -> bool {
+    pub(super) fn is_fresh(&self, now: MonotonicSeconds) -> bool {
         self.age(now) < u64::from(self.ttl_s)
     }
 
     /// Whether it may be served when no server answers, at most `limit` seconds after its TTL.
-    pub fn is_usable(&self, now: MonotonicSeconds, limit: u64) -> bool {
+    pub(super) fn is_usable(&self, now: MonotonicSeconds, limit: u64) -> bool {
         let limit = if self.has_own_ttl { limit } else { 0 };
         self.age(now) < u64::from(self.ttl_s) + limit
     }
 
     /// Until when a copy made now may be served: at most until the last tenth begins, so that the message
     /// cache sees a query in the last tenth, which prefetches the answer. A later copy ends with the TTL.
-    pub fn until(&self, now: MonotonicSeconds) -> MonotonicSeconds {
+    pub(super) fn until(&self, now: MonotonicSeconds) -> MonotonicSeconds {
         let end = self.sent.plus(self.ttl_s.into());
         let last_tenth = self.sent.plus((self.ttl_s - self.ttl_s / 10).into());
         if now < last_tenth { last_tenth } else { end }
@@ -101,12 +101,12 @@ pub(super) struct NameFacts {
 
 impl NameFacts {
     /// The fact for a type.
-    pub fn find(&self, qtype: RecordType) -> Option<&Fact> {
+    pub(super) fn find(&self, qtype: RecordType) -> Option<&Fact> {
         self.of_type(qtype).and_then(|entry| entry.fact.as_deref()).or_else(|| self.denial())
     }
 
     /// The same, unless a newer fact for another type contradicts it.
-    pub fn find_uncontradicted(&self, qtype: RecordType) -> Option<&Fact> {
+    pub(super) fn find_uncontradicted(&self, qtype: RecordType) -> Option<&Fact> {
         let is_contradicted = self.of_type(qtype).is_some_and(|entry| {
             let newer = [(Statement::Alias, self.alias), (Statement::Records, self.records)];
             newer
@@ -117,7 +117,7 @@ impl NameFacts {
     }
 
     /// The weight of all facts, in octets.
-    pub fn weight(&self) -> u64 {
+    pub(super) fn weight(&self) -> u64 {
         let weight = |fact: &Arc<Fact>| fact.weight;
         let types = self.types.iter().map(|entry| TYPE_OVERHEAD + entry.fact.as_ref().map_or(0, weight));
         self.denial.as_ref().map_or(0, |(_, fact)| TYPE_OVERHEAD + fact.weight) + types.sum::<u64>()
@@ -125,7 +125,7 @@ impl NameFacts {
 
     /// The facts after the answer to a query for a type. `fact` is `None` if it is not cacheable. Entries
     /// that weigh more than `largest` are not stored.
-    pub fn with(
+    pub(super) fn with(
         mut self,
         statement: Statement,
         qtype: RecordType,
@@ -157,7 +157,7 @@ impl NameFacts {
     }
 
     /// The facts after an answer to another question mentioned the name: what it contradicts is removed.
-    pub fn with_contradiction(mut self, statement: Statement, sequence: u64) -> Self {
+    pub(super) fn with_contradiction(mut self, statement: Statement, sequence: u64) -> Self {
         match statement {
             Statement::NoSuchName | Statement::Referral => {
                 self.invalidated = self.invalidated.max(sequence);

@@ -26,7 +26,7 @@ pub(super) enum Statement {
 
 impl Statement {
     /// What an answer states. `None` if it is an error or has only records of other names.
-    pub fn of(question: &Question, answer: &Answer) -> Option<Self> {
+    pub(super) fn of(question: &Question, answer: &Answer) -> Option<Self> {
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
             return None;
         }
@@ -43,7 +43,7 @@ impl Statement {
     }
 
     /// Whether it contradicts an older answer that states `other` about the same name.
-    pub fn contradicts(self, other: Self) -> bool {
+    pub(super) fn contradicts(self, other: Self) -> bool {
         matches!((self, other), (Self::Alias, Self::Records) | (Self::Records, Self::Alias))
     }
 }

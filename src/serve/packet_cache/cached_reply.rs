@@ -15,7 +15,7 @@ use crate::world::PlaceId;
 
 /// A reply without its OPT record, with the annotation for the location for which it was inserted.
 #[derive(Debug)]
-pub struct CachedReply {
+pub(crate) struct CachedReply {
     /// Identifies the reply within its cache.
     serial: u64,
     generation: u64,
@@ -78,7 +78,7 @@ struct RotationSet {
 
 /// The query to which a cached reply is served.
 #[derive(Clone, Copy, Debug)]
-pub struct CacheHit<'a> {
+pub(crate) struct CacheHit<'a> {
     /// Its ID.
     pub id: u16,
     /// Its CD bit, which is copied to the reply (RFC 4035 section 3.2.2). The reply does not depend on it
@@ -147,32 +147,32 @@ impl CachedReply {
     }
 
     /// Identifies the reply within its cache.
-    pub fn serial(&self) -> u64 {
+    pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
     /// Whether it was created in this generation.
-    pub fn belongs_to(&self, generation: u64) -> bool {
+    pub(crate) fn belongs_to(&self, generation: u64) -> bool {
         self.generation == generation
     }
 
     /// Whether it has expired.
-    pub fn is_expired(&self, now: MonotonicSeconds) -> bool {
+    pub(crate) fn is_expired(&self, now: MonotonicSeconds) -> bool {
         now >= self.expires
     }
 
     /// How many times it was served since the last call.
-    pub fn take_hits(&self) -> u32 {
+    pub(crate) fn take_hits(&self) -> u32 {
         self.hits.take()
     }
 
     /// Whether the stored annotation is the one for this location.
-    pub fn is_annotated_for(&self, place: PlaceId, is_annotated: bool) -> bool {
+    pub(crate) fn is_annotated_for(&self, place: PlaceId, is_annotated: bool) -> bool {
         self.place == place && self.is_annotated == is_annotated
     }
 
     /// Approximate heap memory in octets.
-    pub fn heap_octets(&self) -> usize {
+    pub(crate) fn heap_octets(&self) -> usize {
         let rotation = match &self.rotation {
             Rotation::None | Rotation::Uniform { .. } => 0,
             Rotation::Sets(sets) => {
@@ -183,7 +183,7 @@ impl CachedReply {
     }
 
     /// The counters that a hit increments.
-    pub fn counts<'k>(&'k self, annotation: AnnotationRef<'k>) -> &'k PreparedCounts {
+    pub(crate) fn counts<'k>(&'k self, annotation: AnnotationRef<'k>) -> &'k PreparedCounts {
         match annotation {
             AnnotationRef::First => &self.counts,
             AnnotationRef::Other(annotation) => &annotation.counts,
@@ -192,7 +192,7 @@ impl CachedReply {
 
     /// Length of the complete reply, for a query with `echo` octets of echoed options in its OPT record, or
     /// without one.
-    pub fn length(&self, annotation: AnnotationRef<'_>, echo: Option<usize>) -> usize {
+    pub(crate) fn length(&self, annotation: AnnotationRef<'_>, echo: Option<usize>) -> usize {
         let reply = usize::from(self.options_start);
         let options = match annotation {
             AnnotationRef::First => self.octets.borrow().len() - reply,
@@ -202,12 +202,12 @@ impl CachedReply {
     }
 
     /// The rotation counter of its question, or `None` if nothing rotates.
-    pub fn rotation_slot(&self) -> Option<usize> {
+    pub(crate) fn rotation_slot(&self) -> Option<usize> {
         (!matches!(self.rotation, Rotation::None)).then_some(self.rotation_slot as usize)
     }
 
     /// Appends the reply to a query.
-    pub fn append(&self, annotation: AnnotationRef<'_>, hit: &CacheHit<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn append(&self, annotation: AnnotationRef<'_>, hit: &CacheHit<'_>, out: &mut Vec<u8>) {
         self.hits.set(self.hits.get().saturating_add(1));
         // Once per second at most: hits within a second share the TTLs.
         if hit.now > self.ttls_as_of.get() && !self.ageing_ttls.is_empty() {

@@ -16,12 +16,12 @@ pub(super) struct Doorkeeper {
 
 impl Doorkeeper {
     /// Creates an empty doorkeeper with `slots` slots, a power of two.
-    pub fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize) -> Self {
         Self { tags: vec![0; slots].into(), hasher: RandomState::default() }
     }
 
     /// Returns whether a question has been seen before, and records it.
-    pub fn check_and_insert(&mut self, question: &CacheQuestion<'_>) -> bool {
+    pub(super) fn check_and_insert(&mut self, question: &CacheQuestion<'_>) -> bool {
         let hash = self.hasher.hash_one(question);
         // The remainder is less than the number of slots and sixteen bits fit into the tag, so both casts are
         // lossless. 0 marks an empty slot.

@@ -9,7 +9,7 @@ use crate::world::ViewId;
 
 /// A reusable buffer for a query name in lower case.
 #[derive(Debug)]
-pub struct LowerName {
+pub(crate) struct LowerName {
     octets: [u8; MAX_NAME],
     length: usize,
 }
@@ -22,7 +22,7 @@ impl Default for LowerName {
 
 impl LowerName {
     /// Stores a name in wire form, at most 255 octets.
-    pub fn set(&mut self, wire: &[u8]) -> &Self {
+    pub(crate) fn set(&mut self, wire: &[u8]) -> &Self {
         self.length = wire.len().min(self.octets.len());
         let octets = &mut self.octets[..self.length];
         octets.copy_from_slice(&wire[..self.length]);
@@ -38,7 +38,7 @@ impl LowerName {
 
 /// Everything that can change an octet of a reply without its OPT record. The class is IN.
 #[derive(Clone, Copy)]
-pub struct CacheQuestion<'a> {
+pub(crate) struct CacheQuestion<'a> {
     /// The view of the client.
     pub view: ViewId,
     /// The query type.
@@ -60,13 +60,13 @@ pub(super) struct PacketKey {
 
 impl PacketKey {
     /// Creates the key of a question.
-    pub fn of(question: &CacheQuestion<'_>) -> Self {
+    pub(super) fn of(question: &CacheQuestion<'_>) -> Self {
         let CacheQuestion { view, qtype, recursion_desired, name } = *question;
         Self { view, qtype, recursion_desired, name: KeyName::of(name.wire()) }
     }
 
     /// Heap memory in octets.
-    pub fn heap_octets(&self) -> usize {
+    pub(super) fn heap_octets(&self) -> usize {
         match &self.name {
             KeyName::Inline { .. } => 0,
             KeyName::Heap(octets) => octets.len(),

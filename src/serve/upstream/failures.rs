@@ -33,13 +33,13 @@ struct FailedQuestion {
 
 impl Failures {
     /// Creates an empty set of at most this many failures.
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, table: HashMap::default(), swept: None }
     }
 
     /// The remembered failure of a question, if it has not expired. The clock is read only if the question
     /// has failed before.
-    pub fn find(&self, question: &Question) -> Option<Unanswered> {
+    pub(super) fn find(&self, question: &Question) -> Option<Unanswered> {
         self.find_at(question, Instant::now)
     }
 
@@ -54,7 +54,7 @@ impl Failures {
     }
 
     /// Records a failure.
-    pub fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
+    pub(super) fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
         let duration =
             self.table.get(question).map_or(MIN_DURATION, |failed| (failed.duration * 2).min(MAX_DURATION));
         if self.table.len() >= self.capacity && !self.table.contains_key(question) {
@@ -68,18 +68,18 @@ impl Failures {
     }
 
     /// Whether no failure is remembered.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
     /// Removes every failure.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.table.clear();
     }
 
     /// Removes failures that expired so long ago that the next one would count as the first. Scans at most
     /// once per second.
-    pub fn remove_expired(&mut self, now: Instant) {
+    pub(super) fn remove_expired(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now >= swept + SWEEP_INTERVAL) {
             self.swept = Some(now);
             self.table.retain(|_, failed| now < failed.until + MAX_DURATION);
@@ -87,7 +87,7 @@ impl Failures {
     }
 
     /// Records that a question was answered.
-    pub fn remove(&mut self, question: &Question) {
+    pub(super) fn remove(&mut self, question: &Question) {
         // Usually no failure is remembered, which can be determined without hashing.
         if !self.table.is_empty() {
             self.table.remove(question);

@@ -98,7 +98,7 @@ impl<'g> Candidate<'g> {
 
 impl UpstreamGroup {
     /// Creates a group; no server has been queried.
-    pub fn new(number: UpstreamNumber, identity: &UpstreamIdentity, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(number: UpstreamNumber, identity: &UpstreamIdentity, shared: Arc<Shared>) -> Self {
         let UpstreamIdentity { servers, order, sources } = identity;
         let failures = Failures::new(shared.options.max_failures);
         let sources_of = |server: &crate::world::Server| -> Vec<Option<IpAddr>> {
@@ -124,7 +124,7 @@ impl UpstreamGroup {
 
     /// Queries the servers, or waits for the outcome of the same question in flight. The text of a failure
     /// starts with `name`; `store` receives the answer if this query obtained it.
-    pub async fn query(
+    pub(super) async fn query(
         self: &Arc<Self>,
         name: &str,
         question: &Question,
@@ -140,7 +140,7 @@ impl UpstreamGroup {
 
     /// Why a question would not be sent now: it has just failed at every server, or every server is backing
     /// off and no trial is due. `None` if it would be sent, or if the same question is in flight.
-    pub fn known_failure(&self, question: &Question) -> Option<Unanswered> {
+    pub(super) fn known_failure(&self, question: &Question) -> Option<Unanswered> {
         if !self.has_failures.load(Ordering::Relaxed) {
             return None;
         }
@@ -157,12 +157,12 @@ impl UpstreamGroup {
     }
 
     /// Since when the same question is in flight.
-    pub fn in_flight_since(&self, question: &Question) -> Option<Instant> {
+    pub(super) fn in_flight_since(&self, question: &Question) -> Option<Instant> {
         self.lock().in_flight.get(question).map(|flight| flight.since)
     }
 
     /// Whether every server is backing off.
-    pub fn is_backing_off(&self) -> bool {
+    pub(super) fn is_backing_off(&self) -> bool {
         self.servers.iter().all(|server| server.is_backing_off())
     }
 

@@ -70,19 +70,19 @@ pub(super) enum FailureAction {
 impl Health {
     /// Records a reply after `elapsed`. An unusable reply shows that the server is alive, but increases its
     /// round-trip time as a failure does.
-    pub fn record_reply(&mut self, now: Instant, elapsed: Duration, usable: bool) {
+    pub(super) fn record_reply(&mut self, now: Instant, elapsed: Duration, usable: bool) {
         self.update_rtt(if usable { elapsed } else { elapsed.max(PENALTY) });
         self.mark_up(now);
     }
 
     /// Records a reply that arrived after its query had timed out: the server is slow, not down.
-    pub fn record_late_reply(&mut self, now: Instant) {
+    pub(super) fn record_late_reply(&mut self, now: Instant) {
         self.timeout_exponent = (self.timeout_exponent + 1).min(MAX_TIMEOUT_EXPONENT);
         self.mark_up(now);
     }
 
     /// Records that a query sent at `sent` failed.
-    pub fn record_failure(&mut self, failure: &Failure, sent: Instant, now: Instant) -> FailureAction {
+    pub(super) fn record_failure(&mut self, failure: &Failure, sent: Instant, now: Instant) -> FailureAction {
         self.update_rtt(now.saturating_duration_since(sent).max(PENALTY));
         self.last_failure = Some(failure.clone());
         match &mut self.state {
@@ -105,7 +105,7 @@ impl Health {
     }
 
     /// Ends a trial without a reply and schedules the next one.
-    pub fn record_trial_failure(&mut self, now: Instant) {
+    pub(super) fn record_trial_failure(&mut self, now: Instant) {
         if let HealthState::BackingOff { next_trial, delay, is_trial_in_flight: on_trial } = &mut self.state {
             *delay = (*delay * 2).min(MAX_BACK_OFF);
             *next_trial = now + *delay;
@@ -114,7 +114,7 @@ impl Health {
     }
 
     /// Ends a trial that was dropped without a result.
-    pub fn abandon_trial(&mut self) {
+    pub(super) fn abandon_trial(&mut self) {
         if let HealthState::BackingOff { is_trial_in_flight: on_trial, .. } = &mut self.state {
             *on_trial = false;
         }
@@ -122,31 +122,31 @@ impl Health {
 
     /// Records that a probe failed: the server backs off, unless it has replied to another query in the
     /// meantime.
-    pub fn record_probe_failure(&mut self, now: Instant) {
+    pub(super) fn record_probe_failure(&mut self, now: Instant) {
         if matches!(self.state, HealthState::Suspect) {
             self.back_off(now);
         }
     }
 
     /// Ends a probe that was dropped without a result.
-    pub fn abandon_probe(&mut self) {
+    pub(super) fn abandon_probe(&mut self) {
         if matches!(self.state, HealthState::Suspect) {
             self.state = HealthState::Up;
         }
     }
 
     /// Whether the server is backing off.
-    pub fn is_backing_off(&self) -> bool {
+    pub(super) fn is_backing_off(&self) -> bool {
         matches!(self.state, HealthState::BackingOff { .. })
     }
 
     /// Whether a trial query may be sent now.
-    pub fn is_trial_due(&self, now: Instant) -> bool {
+    pub(super) fn is_trial_due(&self, now: Instant) -> bool {
         matches!(&self.state, HealthState::BackingOff { next_trial, is_trial_in_flight: false, .. } if *next_trial <= now)
     }
 
     /// Claims the trial if one is due.
-    pub fn claim_trial(&mut self, now: Instant) -> bool {
+    pub(super) fn claim_trial(&mut self, now: Instant) -> bool {
         match &mut self.state {
             HealthState::BackingOff { next_trial, is_trial_in_flight: on_trial, .. }
                 if !*on_trial && *next_trial <= now =>
@@ -159,17 +159,17 @@ impl Health {
     }
 
     /// The smoothed round-trip time; `None` if the server was never queried.
-    pub fn rtt(&self) -> Option<Duration> {
+    pub(super) fn rtt(&self) -> Option<Duration> {
         self.rtt
     }
 
     /// The timeout of an attempt, based on the configured one.
-    pub fn try_timeout(&self, configured: Duration) -> Duration {
+    pub(super) fn try_timeout(&self, configured: Duration) -> Duration {
         configured * 2_u32.pow(self.timeout_exponent)
     }
 
     /// The cause of the last failure.
-    pub fn last_failure(&self) -> Option<&Failure> {
+    pub(super) fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref()
     }
 

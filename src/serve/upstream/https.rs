@@ -30,7 +30,7 @@ pub(super) struct HttpsChannel {
 }
 
 impl HttpsChannel {
-    pub fn new(connector: Connector, name: &str, path: &str) -> Self {
+    pub(super) fn new(connector: Connector, name: &str, path: &str) -> Self {
         let name = match name.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
             Err(_) => name.to_owned(),
@@ -43,7 +43,7 @@ impl HttpsChannel {
     }
 
     /// Sends a query and waits for its response until a deadline.
-    pub async fn exchange(&self, outgoing: &OutgoingQuery, until: Instant) -> ExchangeResult {
+    pub(super) async fn exchange(&self, outgoing: &OutgoingQuery, until: Instant) -> ExchangeResult {
         timeout_at(until.into(), self.exchange_in_time(outgoing)).await.unwrap_or(Err(Failure::Timeout))
     }
 

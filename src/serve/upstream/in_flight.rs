@@ -113,7 +113,7 @@ impl Default for QueryTable {
 
 impl QueryTable {
     /// Creates a table for `capacity` queries in total, at least one and at most half of all IDs.
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         let table = TableState {
             outstanding: HashMap::default(),
             completed: vec![0; 1024],
@@ -128,7 +128,11 @@ impl QueryTable {
 
     /// Adds a query with an ID that was not used before in this table. `None` if the table is closed or its
     /// capacity is used up.
-    pub fn register(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Option<Ticket> {
+    pub(super) fn register(
+        self: &Arc<Self>,
+        outgoing: &Arc<OutgoingQuery>,
+        until: Instant,
+    ) -> Option<Ticket> {
         let mut table = self.lock();
         if table.closed {
             return None;
@@ -154,7 +158,7 @@ impl QueryTable {
     /// Delivers a message to the query that it answers.
     ///
     /// A reply that matches no query fails at most the query with the same ID, and only on a connection.
-    pub fn deliver(&self, message: &[u8]) -> Delivery {
+    pub(super) fn deliver(&self, message: &[u8]) -> Delivery {
         let mut table = self.lock();
         let Some(id) = message.first_chunk().copied().map(u16::from_be_bytes) else {
             table.mismatches += 1;
@@ -193,12 +197,12 @@ impl QueryTable {
     }
 
     /// Number of messages that matched no query.
-    pub fn mismatches(&self) -> u32 {
+    pub(super) fn mismatches(&self) -> u32 {
         self.lock().mismatches
     }
 
     /// Fails the queries that have timed out, and returns whether any is still outstanding.
-    pub fn expire(&self, now: Instant) -> bool {
+    pub(super) fn expire(&self, now: Instant) -> bool {
         let mut table = self.lock();
         let due = |(id, query): (&u16, &OutstandingQuery)| (query.until <= now).then_some(*id);
         let due: Vec<u16> = table.outstanding.iter().filter_map(due).collect();
@@ -209,7 +213,7 @@ impl QueryTable {
     }
 
     /// Fails every outstanding query as if its timeout had expired; the table continues to accept others.
-    pub fn time_out_all(&self) {
+    pub(super) fn time_out_all(&self) {
         let mut table = self.lock();
         let all: Vec<u16> = table.outstanding.keys().copied().collect();
         for id in all {
@@ -218,7 +222,7 @@ impl QueryTable {
     }
 
     /// Fails every outstanding query and accepts no more.
-    pub fn fail(&self, failure: &Failure) {
+    pub(super) fn fail(&self, failure: &Failure) {
         let mut table = self.lock();
         table.closed = true;
         for (_, query) in table.outstanding.drain() {
@@ -227,17 +231,17 @@ impl QueryTable {
     }
 
     /// Accepts no more queries. Outstanding ones continue to wait.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
     }
 
     /// Whether no more queries are accepted.
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
     /// Whether no query is outstanding.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.lock().outstanding.is_empty()
     }
 
@@ -260,7 +264,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     /// Waits for the response.
-    pub async fn wait(mut self) -> ExchangeResult {
+    pub(super) async fn wait(mut self) -> ExchangeResult {
         let reply = (&mut self.receiver).await.unwrap_or(Err(Failure::Closed));
         self.finished = true;
         reply

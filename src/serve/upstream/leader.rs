@@ -16,7 +16,7 @@ where
     F::Output: Send,
 {
     /// Creates a leader that has not started.
-    pub fn new(future: F) -> Self {
+    pub(super) fn new(future: F) -> Self {
         Self(Some(Box::pin(future)))
     }
 }

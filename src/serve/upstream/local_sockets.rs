@@ -26,14 +26,14 @@ impl Default for LocalSockets {
 
 impl LocalSockets {
     /// Records that a socket was opened.
-    pub fn add(&self, address: SocketAddr) {
+    pub(super) fn add(&self, address: SocketAddr) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         *addresses.entry(address).or_insert(0) += 1;
         self.port(address).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Records that a socket was closed.
-    pub fn remove(&self, address: SocketAddr) {
+    pub(super) fn remove(&self, address: SocketAddr) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = addresses.get_mut(&address) {
             *count -= 1;
@@ -45,7 +45,7 @@ impl LocalSockets {
     }
 
     /// Whether a socket with this address is open.
-    pub fn contains(&self, address: SocketAddr) -> bool {
+    pub(super) fn contains(&self, address: SocketAddr) -> bool {
         self.port(address).load(Ordering::Relaxed) > 0
             && self.addresses.read().unwrap_or_else(PoisonError::into_inner).contains_key(&address)
     }

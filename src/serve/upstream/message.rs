@@ -38,7 +38,7 @@ pub(super) enum QueryMatch {
 
 impl OutgoingQuery {
     /// Creates a query in lower case: RD set, CD clear and, if `edns`, an OPT record without DO.
-    pub fn plain(question: &Question, edns: bool) -> Self {
+    pub(super) fn plain(question: &Question, edns: bool) -> Self {
         let qname = question.qname.as_wire();
         let mut wire = Vec::with_capacity(HEADER + qname.len() + AFTER_NAME + 11);
         for word in [0, 0x0100, 1, 0, 0, u16::from(edns)] {
@@ -59,7 +59,7 @@ impl OutgoingQuery {
 
     /// Creates a query with letters in random case: each is a bit that an attacker must guess
     /// (draft-vixie-dnsext-dns0x20).
-    pub fn mixed_case(question: &Question, edns: bool) -> Self {
+    pub(super) fn mixed_case(question: &Question, edns: bool) -> Self {
         let mut outgoing = Self { exact_case: true, ..Self::plain(question, edns) };
         let name_end = outgoing.end - AFTER_NAME;
         for chunk in outgoing.wire[HEADER..name_end].chunks_mut(64) {
@@ -75,20 +75,20 @@ impl OutgoingQuery {
     }
 
     /// Appends the message with an ID.
-    pub fn append(&self, id: u16, out: &mut Vec<u8>) {
+    pub(super) fn append(&self, id: u16, out: &mut Vec<u8>) {
         out.extend_from_slice(&id.to_be_bytes());
         out.extend_from_slice(&self.wire[2..]);
     }
 
     /// The message with an ID.
-    pub fn wire(&self, id: u16) -> Vec<u8> {
+    pub(super) fn wire(&self, id: u16) -> Vec<u8> {
         let mut wire = Vec::with_capacity(self.wire.len());
         self.append(id, &mut wire);
         wire
     }
 
     /// Parses a message with the ID of this query. Returns whether it matches the query, and its content.
-    pub fn parse_response(&self, message: &[u8]) -> (QueryMatch, Result<Response, ResponseError>) {
+    pub(super) fn parse_response(&self, message: &[u8]) -> (QueryMatch, Result<Response, ResponseError>) {
         // A response that repeats the octets of the one question that was sent matches; no parsed name is
         // needed.
         let echoed = message.get(4..6) == Some(&[0, 1])
@@ -104,7 +104,7 @@ impl OutgoingQuery {
     }
 
     /// Whether a response with the ID of this query matches it.
-    pub fn match_response(&self, response: &Response) -> QueryMatch {
+    pub(super) fn match_response(&self, response: &Response) -> QueryMatch {
         let Some((qname, qtype, qclass)) = &response.question else {
             // Servers that cannot or will not parse a query may omit the question. Such a response contains
             // no data.
@@ -153,7 +153,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Converts an error of binding a socket to a source address.
-    pub fn from_bind_error(error: io::Error, source: Option<IpAddr>) -> Self {
+    pub(super) fn from_bind_error(error: io::Error, source: Option<IpAddr>) -> Self {
         match source {
             Some(source) if error.kind() == io::ErrorKind::AddrNotAvailable => Self::NoSource(source),
             _ => error.into(),
@@ -161,7 +161,7 @@ impl Failure {
     }
 
     /// The label value in metrics; `None` for failures that are counted where they are detected.
-    pub fn reason(&self) -> Option<&'static str> {
+    pub(super) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Timeout => Some("timeout"),
             Self::NoSource(_) => Some("source"),
@@ -173,17 +173,17 @@ impl Failure {
     }
 
     /// Whether this host failed before anything was sent.
-    pub fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         matches!(self, Self::NoSource(_))
     }
 
     /// Whether another attempt at the same server may succeed.
-    pub fn is_retryable(&self) -> bool {
+    pub(super) fn is_retryable(&self) -> bool {
         matches!(self, Self::Timeout | Self::Mismatch)
     }
 
     /// Whether the server could not be reached or refused the query, as opposed to sending an unusable reply.
-    pub fn is_unreachable(&self) -> bool {
+    pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Timeout | Self::Network(_) | Self::Closed | Self::Rcode(Rcode::REFUSED, _))
     }
 }

@@ -77,7 +77,7 @@ pub(super) enum HealthChange {
 
 impl Server {
     /// Creates a server that has not been queried.
-    pub fn new(
+    pub(super) fn new(
         specification: &Specification,
         source: Option<IpAddr>,
         sockets: usize,
@@ -128,18 +128,18 @@ impl Server {
     }
 
     /// Locks its health.
-    pub fn health(&self) -> MutexGuard<'_, Health> {
+    pub(super) fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is backing off.
-    pub fn is_backing_off(&self) -> bool {
+    pub(super) fn is_backing_off(&self) -> bool {
         self.backing_off.load(Ordering::Relaxed)
     }
 
     /// Makes one attempt, which starts at `sent` and times out at `until`. Records the result in the health
     /// of the server and in metrics.
-    pub async fn attempt(
+    pub(super) async fn attempt(
         &self,
         question: &Question,
         transport: TransportChoice,
@@ -180,7 +180,7 @@ impl Server {
 
     /// Queries the NS records of the root, which every name server answers, if only with an error. The server
     /// backs off if no reply arrives.
-    pub async fn probe(&self, timeout: Duration) -> Option<HealthChange> {
+    pub(super) async fn probe(&self, timeout: Duration) -> Option<HealthChange> {
         let mut probe = ProbeGuard { server: self, is_over: false };
         let question = Question { qname: Name::root(), qtype: RecordType::NS, qclass: Class::IN };
         for _ in 0..PROBES {

@@ -90,7 +90,7 @@ impl Drop for Socket {
 
 impl SocketPool {
     /// Creates a pool for the current runtime.
-    pub fn start(target: Arc<SocketTarget>) -> Arc<Self> {
+    pub(super) fn start(target: Arc<SocketTarget>) -> Arc<Self> {
         let state = PoolState {
             slots: (0..target.sockets.max(1)).map(|_| None).collect(),
             batch_slot: None,
@@ -110,12 +110,16 @@ impl SocketPool {
     }
 
     /// Whether its runtime is running.
-    pub fn is_alive(&self) -> bool {
+    pub(super) fn is_alive(&self) -> bool {
         self.flusher.get().is_some_and(|flusher| !flusher.is_finished())
     }
 
     /// Sends a query with the current batch. It times out at `until`, or up to one sweep interval later.
-    pub fn send(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Result<Ticket, Failure> {
+    pub(super) fn send(
+        self: &Arc<Self>,
+        outgoing: &Arc<OutgoingQuery>,
+        until: Instant,
+    ) -> Result<Ticket, Failure> {
         let mut state = self.lock();
         let ticket = self.register(&mut state, outgoing, until)?;
         outgoing.append(ticket.id, state.outbox.buffer());
@@ -205,7 +209,7 @@ impl SocketPool {
     }
 
     /// Fails all outstanding queries as if their timeout had expired.
-    pub fn time_out_all(&self) {
+    pub(super) fn time_out_all(&self) {
         let state = self.lock();
         let sockets = state.slots.iter().flatten().chain(state.retired.iter().map(|(_, socket)| socket));
         sockets.for_each(|socket| socket.in_flight.time_out_all());

@@ -34,7 +34,7 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Opens a connection.
-    pub async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
+    pub(super) async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
         let tcp = self.connect_tcp().await?;
         match &self.tls {
             None => Ok(Box::new(tcp)),
@@ -87,12 +87,12 @@ struct StreamState {
 }
 
 impl StreamChannel {
-    pub fn new(connector: Connector, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
+    pub(super) fn new(connector: Connector, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
         Self { connector, idle, metrics, current: Mutex::new(None) }
     }
 
     /// Sends a query and waits for its response until a deadline.
-    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
+    pub(super) async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         timeout_at(until.into(), self.exchange_in_time(outgoing, until))
             .await
             .unwrap_or(Err(Failure::Timeout))
@@ -111,7 +111,7 @@ impl StreamChannel {
     }
 
     /// Fails all outstanding queries as if their timeout had expired, and closes the connection.
-    pub fn time_out_all(&self) {
+    pub(super) fn time_out_all(&self) {
         // If the lock is held, a connection is being opened, which has a timeout of its own.
         if let Ok(mut current) = self.current.try_lock()
             && let Some(connection) = current.take()

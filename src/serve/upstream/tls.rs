@@ -253,7 +253,7 @@ pub(super) struct TlsDialer {
 impl TlsDialer {
     /// Creates a dialer for one application protocol (RFC 7301). The server is authenticated as configured in
     /// `trust`, or else by the default authorities.
-    pub fn new(default: &Trust, trust: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
+    pub(super) fn new(default: &Trust, trust: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
         let files = trust.map_or_else(|| Ok(ParsedFiles::default()), ParsedFiles::new);
         let has_client_certificate = trust.is_some_and(|trust| trust.client.is_some());
         let observations =
@@ -270,7 +270,7 @@ impl TlsDialer {
     }
 
     /// Performs a handshake on a connection.
-    pub async fn handshake(&self, tcp: TcpStream) -> Result<DescribedStream, Failure> {
+    pub(super) async fn handshake(&self, tcp: TcpStream) -> Result<DescribedStream, Failure> {
         let name = ServerName::try_from(self.name.to_string()).map_err(|_| {
             Failure::Network(format!("has `{}` configured, which is not a host name", self.name))
         })?;
@@ -293,7 +293,7 @@ impl TlsDialer {
     }
 
     /// Description of the TLS failure of the most recent connection after its handshake, if any.
-    pub fn error(&self) -> Option<String> {
+    pub(super) fn error(&self) -> Option<String> {
         self.observations.error().clone()
     }
 }

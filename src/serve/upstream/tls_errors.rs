@@ -22,7 +22,7 @@ pub(super) struct CertificateRejection(String);
 
 impl CertificateRejection {
     /// The certificate is not signed by a trusted authority. `has_ca`: `ca` is configured for the server.
-    pub fn unknown_issuer(
+    pub(super) fn unknown_issuer(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         has_ca: bool,
@@ -44,7 +44,7 @@ impl CertificateRejection {
     }
 
     /// The certificate is marked as that of an authority (RFC 5280 section 4.2.1.9).
-    pub fn authority_as_server() -> Self {
+    pub(super) fn authority_as_server() -> Self {
         Self(
             "presented a CA certificate (CA:TRUE) as its own: set `ca` to exactly that certificate, \
              or `spki_pin`"
@@ -53,7 +53,7 @@ impl CertificateRejection {
     }
 
     /// The hash of the public key is not among the pins.
-    pub fn pin_mismatch(hash: &[u8]) -> Self {
+    pub(super) fn pin_mismatch(hash: &[u8]) -> Self {
         Self(format!("has a public key whose pin, sha256/{}, is not in `spki_pin`", BASE64.encode(hash)))
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct SocketTarget {
 
 impl SocketTarget {
     /// Opens a connected socket on a port assigned by the system. Returns it with its local address.
-    pub fn open(&self) -> Result<(UdpSocket, SocketAddr), Failure> {
+    pub(super) fn open(&self) -> Result<(UdpSocket, SocketAddr), Failure> {
         let any = match self.server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -64,19 +64,19 @@ impl SocketTarget {
 
 impl UdpPool {
     /// Creates an empty set; no sockets are open.
-    pub fn new(target: SocketTarget) -> Self {
+    pub(super) fn new(target: SocketTarget) -> Self {
         Self { target: Arc::new(target), pools: RwLock::default() }
     }
 
     /// Sends a query from a random socket and waits for its response until `until`, or a few milliseconds
     /// longer.
-    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
+    pub(super) async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> ExchangeResult {
         let ticket = self.pool_of_runtime().send(outgoing, until)?;
         ticket.wait().await
     }
 
     /// Fails all outstanding queries as if their timeout had expired.
-    pub fn time_out_all(&self) {
+    pub(super) fn time_out_all(&self) {
         let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
         pools.iter().for_each(|(_, pool)| pool.time_out_all());
     }
