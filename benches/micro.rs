@@ -1,8 +1,8 @@
 //! Instruction counts of the work per query, measured with valgrind.
 //!
 //! A count does not depend on the load of the machine. It varies by a few per cent, because hash seeds and
-//! memory addresses are random. It does not include system calls, cache misses and waiting; for those there
-//! is `benches/peers`.
+//! memory addresses are random. It does not include system calls, cache misses and waiting, which
+//! `benches/peers` measures.
 //!
 //! Requires valgrind and `cargo install gungraun-runner --version 0.20.0 --locked`. If they are not
 //! installed, the benchmark prints a message and succeeds, so that `cargo bench` does not require them.

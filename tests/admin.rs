@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 const LAB: &str = include_str!("../config/lab.toml");
 
-/// The status and the body of the response to a request, sent as given.
+/// Sends a request verbatim and returns the status and the body of the response.
 fn send(lab: &Lab, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(lab.admin).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -47,9 +47,9 @@ fn requests_for_foreign_host_names_are_rejected() {
     {
         for host in ["evil.example", "evil.example:9530", "127.0.0.1.evil.example", "svc", "x@127.0.0.1"] {
             let (status, body) = get(&lab, path, host);
-            let is_stranger = host != "svc";
-            assert_eq!(status == 421, is_stranger, "{path} {host}: {status}");
-            assert!(!is_stranger || !body.contains(secret) && body.contains("admin_hosts"), "{body}");
+            let is_rejected = host != "svc";
+            assert_eq!(status == 421, is_rejected, "{path} {host}: {status}");
+            assert!(!is_rejected || !body.contains(secret) && body.contains("admin_hosts"), "{body}");
         }
     }
     for host in ["127.0.0.1", "10.0.0.2:9530", "[::1]:9530", "localhost:9530", "plustwo.monitoring.svc:9530"]
@@ -58,7 +58,7 @@ fn requests_for_foreign_host_names_are_rejected() {
         let (status, body) = get(&lab, "/v1/network", host);
         assert!(status == 200 && body.contains(secret), "{host}: {status}");
     }
-    // The host of a target in absolute form applies, not the header field.
+    // The host in an absolute-form target takes precedence over the Host header field.
     let absolute =
         "GET http://evil.example/v1/network HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     assert_eq!(send(&lab, absolute).0, 421);

@@ -42,7 +42,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// The number of allocations of a thousand hits. Ten queries before them fill the caches and buffers.
+/// The number of allocations during a thousand hits, after ten queries that fill the caches and buffers.
 fn allocations(config: &str, message: &[u8]) -> u64 {
     let (loaded, world) = lab::load(&lab::lab(config));
     let engine = Engine::open(&loaded.config, world).expect("an engine");

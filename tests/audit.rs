@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::process::{plustwo, stderr, stdout};
 
-/// Two subnets, and a gateway endpoint in one of two route tables.
+/// Four subnets, and a gateway endpoint that is associated with only one of the three route tables.
 const ASSOCIATED_WITH_THE_WRONG_TABLE: &str = r#"
 [[vpc]]
 id = "vpc-1"
@@ -78,7 +78,7 @@ vpcs = ["vpc-hub"]
 records = [{ name = "@", type = "A", values = ["10.0.1.84"] }]
 "#;
 
-/// Names that one looks up to see which are private.
+/// Names that a user looks up to find out which ones are private.
 const NAMES: &str = "# looked up by hand\nkms.eu-west-2.amazonaws.com\n\
     123456789012.dkr.ecr.eu-west-2.amazonaws.com\napi.ecr.eu-west-2.amazonaws.com\n\
     eks-auth.eu-west-2.api.aws\nsts.eu-west-2.amazonaws.com\ns3.eu-west-2.amazonaws.com\nssm.eu-west-2.amazonaws.com\n";
@@ -236,8 +236,8 @@ fn invalid_arguments_are_reported_with_status_2() {
         let output = plustwo(&[&["audit"], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let shown = arguments.join(" ").replace(dir.path().to_str().unwrap(), "DIR");
-        let complaint = stderr(&output).replace(dir.path().to_str().unwrap(), "DIR");
-        described += &format!("$ plustwo audit {shown}\n{complaint}\n");
+        let reported = stderr(&output).replace(dir.path().to_str().unwrap(), "DIR");
+        described += &format!("$ plustwo audit {shown}\n{reported}\n");
     }
     insta::assert_snapshot!(described);
 }
@@ -297,7 +297,7 @@ fn audit_and_explain_agree() {
                     let has = |path: &&serde_json::Value| {
                         path["addresses"].as_array().unwrap().contains(&answer["data"])
                     };
-                    let path = ways.iter().find(has).unwrap_or_else(|| panic!("no way of {answer}: {row}"));
+                    let path = ways.iter().find(has).unwrap_or_else(|| panic!("no path of {answer}: {row}"));
                     for key in ["class", "via", "reach", "reasons"] {
                         assert_eq!(answer["path"][key], path[key], "{key} of {line}");
                     }
@@ -366,16 +366,16 @@ values = ["198.51.100.1"]
 }
 
 /// The charges for given names from a location of a network.
-fn paid(network: &str, from: &str, names: &[(&str, &str)]) -> String {
+fn charges_for(network: &str, from: &str, names: &[(&str, &str)]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let records = names.iter().map(|(name, address)| {
         format!("[[public]]\nname = \"{name}.example.com\"\ntype = \"A\"\nvalues = [\"{address}\"]\n")
     });
     let config = write(dir.path(), "network.toml", &format!("{network}\n{}", records.collect::<String>()));
-    let asked: String = names.iter().map(|(name, _)| format!("{name}.example.com\n")).collect();
-    let asked = write(dir.path(), "names", &asked);
+    let name_list: String = names.iter().map(|(name, _)| format!("{name}.example.com\n")).collect();
+    let names_file = write(dir.path(), "names", &name_list);
     let output =
-        plustwo(&["audit", "--config", &config, "--names", &asked, "--from", from, "--format", "csv"]);
+        plustwo(&["audit", "--config", &config, "--names", &names_file, "--from", from, "--format", "csv"]);
     let text = stdout(&output);
     let lines = text.lines().skip(1).map(|line| {
         let cells: Vec<&str> = line.split(',').collect();
@@ -401,14 +401,14 @@ network_interface = [{ id = "eni-1", subnet = "subnet-b", address = "10.0.2.7", 
 endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-east-1.kms", network_interfaces = [{ subnet = "subnet-b", address = "10.0.2.10" }] }]
 "#;
     let names = [("here", "10.0.1.9"), ("there", "10.0.2.9"), ("endpoint", "10.0.2.10")];
-    insta::assert_snapshot!(paid(network, "subnet-a", &names), @r"
+    insta::assert_snapshot!(charges_for(network, "subnet-a", &names), @r"
     here local ok: free
     there local ok: cross-az
     endpoint interface-endpoint ok: interface-endpoint
     ");
 }
 
-/// A site behind a transit gateway is reached by a connection that is charged as well; traffic that a site
+/// Traffic to a site behind a transit gateway is also charged for the private connection; traffic that a site
 /// sends through its own uplink is not charged by AWS.
 #[test]
 fn a_site_behind_a_transit_gateway_uses_a_private_connection() {
@@ -433,12 +433,12 @@ internet = true
 links = [{ target = "tgw-1" }]
 "#;
     let names = [("site", "192.168.0.9"), ("uplink", "8.8.8.8"), ("vpc", "10.0.1.9")];
-    insta::assert_snapshot!(paid(network, "subnet-a", &names), @r"
+    insta::assert_snapshot!(charges_for(network, "subnet-a", &names), @r"
     site transit-gateway ok: transit-gateway + private-connection
     uplink transit-gateway ok: transit-gateway + private-connection
     vpc local ok: free
     ");
-    insta::assert_snapshot!(paid(network, "site-1", &names), @r"
+    insta::assert_snapshot!(charges_for(network, "site-1", &names), @r"
     site on-premises ok: -
     uplink internet ok: -
     vpc transit-gateway ok: transit-gateway + private-connection
@@ -458,14 +458,14 @@ subnet = [{ id = "subnet-a", cidr = "10.0.1.0/24", availability_zone = "us-east-
 route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "0.0.0.0/0", target = "igw-1" }] }]
 "#;
     let names = [("beijing", "54.222.66.10"), ("tokyo", "52.219.195.254"), ("virginia", "52.216.0.9")];
-    insta::assert_snapshot!(paid(network, "subnet-a", &names), @r"
+    insta::assert_snapshot!(charges_for(network, "subnet-a", &names), @r"
     beijing internet-gateway ok: public-ipv4 + internet-out
     tokyo internet-gateway ok: public-ipv4 + cross-region
     virginia internet-gateway ok: public-ipv4
     ");
 }
 
-/// An audit without questions states the reason, and is not a failure.
+/// An audit that has nothing to query reports the reason and succeeds.
 #[test]
 fn a_network_without_locations_is_noted() {
     let dir = tempfile::tempdir().unwrap();
@@ -485,7 +485,7 @@ fn a_network_without_locations_is_noted() {
     ");
 }
 
-/// The tables of public names have no names of China: they are unknown, not broken.
+/// The tables of public names do not cover regions in China: those names are unknown, not broken.
 #[test]
 fn public_names_of_china_are_unknown() {
     let dir = tempfile::tempdir().unwrap();
@@ -516,8 +516,8 @@ route_table = [{ id = "rtb-1", main = true }]
     ");
 }
 
-/// A synthesised address is not a public one, but leads to the internet through a NAT gateway with a public
-/// address.
+/// A synthesised address is not public, but its traffic reaches the internet through a NAT gateway with a
+/// public address.
 #[test]
 fn a_synthesised_public_address_is_public() {
     let dir = tempfile::tempdir().unwrap();

@@ -48,8 +48,9 @@ fn explain_accepts_many_names() {
     let output = plustwo(&["explain", "--names", names.to_str().unwrap(), "--json"]);
     let lines: Vec<serde_json::Value> =
         stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let asked: Vec<&str> = lines.iter().map(|line| line["question"]["name"].as_str().unwrap()).collect();
-    assert_eq!(asked, ["sns.ap-northeast-1.amazonaws.com.", "db.corp.internal."]);
+    let names_in_output: Vec<&str> =
+        lines.iter().map(|line| line["question"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names_in_output, ["sns.ap-northeast-1.amazonaws.com.", "db.corp.internal."]);
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn a_reload_changes_answers_and_an_invalid_file_keeps_the_previous_configuration
 
     fs::write(&file, good.replace("10.0.1.20", "10.0.1.999")).unwrap();
     served.signal("-HUP");
-    served.wait_for("10.0.1.999"); // says why
+    served.wait_for("10.0.1.999"); // the reason
     served.wait_for("The configuration is invalid; keeping the previous one.");
     assert_eq!(answer(), ["10.0.1.21".parse::<std::net::IpAddr>().unwrap()]);
 

@@ -103,7 +103,7 @@ fn the_schema_matches_the_snapshot() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Lines removed, duplicated or changed at random: the result is a report, and a model if there are no
+    /// Lines removed, duplicated or changed at random: the result is a report, and a `World` if there are no
     /// errors.
     #[test]
     fn compiling_a_damaged_lab_never_panics(
@@ -137,7 +137,7 @@ proptest! {
 /// One line for each diagnostic.
 fn headlines(text: &str) -> Vec<String> {
     let (loaded, _) = load(text);
-    loaded.report.sorted().iter().map(|finding| finding.headline(&loaded.sources)).collect()
+    loaded.report.sorted().iter().map(|diagnostic| diagnostic.headline(&loaded.sources)).collect()
 }
 
 #[test]

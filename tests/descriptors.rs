@@ -1,4 +1,4 @@
-//! Idle clients do not use the descriptors that forwarding needs, whatever the limit of open files.
+//! Idle clients do not use the descriptors that forwarding needs, whatever the limit on open files.
 
 mod common;
 #[path = "common/test_server.rs"]
@@ -18,7 +18,7 @@ use test_server::{Behaviour, TestServer};
 /// Time limit for events that occur immediately.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A daemon under limits of open files that forwards everything to a name server.
+/// A daemon with these limits on open files that forwards everything to a name server.
 fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> DaemonProcess {
     let file = dir.join("plustwo.toml");
     let text = format!(
@@ -38,7 +38,7 @@ fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> DaemonP
 
 /// Opens connections on which nothing is sent.
 fn idle(address: &str, count: usize) -> Vec<TcpStream> {
-    let open = |_| TcpStream::connect(address).expect("the system completes it");
+    let open = |_| TcpStream::connect(address).expect("the kernel completes the handshake");
     (0..count).map(open).collect()
 }
 
@@ -73,7 +73,7 @@ fn idle_connections_leave_descriptors_for_forwarding() {
     let served = serve_under(dir.path(), 256, 256, &server);
     let mut tcp = idle(&served.dns, 300);
     let _admin = idle(&served.admin, 200);
-    // They are accepted in order, so the last ones were refused once all have been examined.
+    // Connections are accepted in order: once the last one is closed, all have been processed.
     let last = tcp.last_mut().unwrap();
     last.set_read_timeout(Some(TIMEOUT)).unwrap();
     assert!(matches!(last.read(&mut [0]), Ok(0) | Err(_)));
@@ -84,7 +84,7 @@ fn idle_connections_leave_descriptors_for_forwarding() {
     let page = served.http("GET", "/metrics").1;
     let value = |name: &str| -> f64 {
         let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.expect("the series is there").parse().unwrap()
+        line.expect("the series exists").parse().unwrap()
     };
     assert!(value("plustwo_tcp_connections_refused_total") >= 200.0);
     assert!(value("plustwo_admin_connections_refused_total") >= 100.0);

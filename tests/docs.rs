@@ -35,7 +35,7 @@ fn every_class_reach_and_reason_is_documented() {
         .chain(Reach::ALL.iter().map(|reach| reach.as_str()))
         .chain(Reason::ALL.iter().map(|reason| reason.as_str()))
         .chain(SuggestionKind::ALL.iter().map(|change| change.as_str()));
-    assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/paths.md lacks words of a path");
+    assert_eq!(missing(&page, words), Vec::<String>::new(), "not documented in docs/paths.md");
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn every_keyword_of_an_audit_is_documented() {
     let words = (Verdict::ALL.iter().map(|verdict| verdict.as_str()))
         .chain(BundleVerdict::ALL.iter().map(|verdict| verdict.as_str()))
         .chain(Charge::ALL.iter().map(|charge| charge.as_str()));
-    assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/audit.md lacks words of an audit");
+    assert_eq!(missing(&page, words), Vec::<String>::new(), "not documented in docs/audit.md");
     let facts = Facts::built_in();
     let bundles = facts.bundles.iter().map(|bundle| bundle.name.as_str());
-    assert_eq!(lacking(&page, bundles), Vec::<String>::new(), "docs/audit.md lacks bundles");
+    assert_eq!(missing(&page, bundles), Vec::<String>::new(), "bundles not documented in docs/audit.md");
     let newest = facts.prices.newest_date().expect("there are prices");
-    assert!(page.contains(newest), "docs/audit.md does not say that the newest price is of {newest}");
+    assert!(page.contains(newest), "docs/audit.md does not contain the date of the newest price, {newest}");
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn every_diagnostic_code_has_an_example() {
     let page = read(Path::new("docs/configuration.md"));
     let codes = diagnostic_codes();
     assert!(codes.len() > 20, "the list of codes was not found: {codes:?}");
-    assert_eq!(lacking(&page, codes.iter().map(String::as_str)), Vec::<String>::new());
+    assert_eq!(missing(&page, codes.iter().map(String::as_str)), Vec::<String>::new());
     for code in codes {
         let example = [format!("error[{code}]: "), format!("warning[{code}]: ")];
-        assert!(example.iter().any(|text| page.contains(text)), "no example is printed of `{code}`");
+        assert!(example.iter().any(|text| page.contains(text)), "no example of `{code}`");
     }
 }
 
@@ -76,7 +76,7 @@ fn every_configuration_key_is_documented() {
         fs::write(path, format!("{above}{GENERATED}{made}")).unwrap();
         return;
     }
-    assert_eq!(found, made, "UPDATE_EXPECT=1 cargo test --test docs writes the reference anew");
+    assert_eq!(found, made, "UPDATE_EXPECT=1 cargo test --test docs updates the reference");
 }
 
 /// The documented default of each key equals the behaviour without the key.
@@ -85,7 +85,7 @@ fn every_default_in_the_reference_is_correct() {
     let reference = Reference::new();
     let [without, with] = [false, true].map(|with_defaults| {
         let text = reference.configuration(with_defaults).to_string();
-        let nothing = |path: &Path| Err(std::io::Error::other(format!("{} is no file", path.display())));
+        let nothing = |path: &Path| Err(std::io::Error::other(format!("no file {}", path.display())));
         let loaded = config::load_text(Path::new("defaults.toml"), text, &nothing);
         assert!(!loaded.report.has_errors(), "{}", loaded.report.render(&loaded.sources));
         format!("{:#?}", loaded.config)
@@ -99,15 +99,15 @@ fn every_complete_configuration_in_the_manual_compiles() {
     for page in files(Path::new("docs"), "md") {
         let text = read(&page);
         for (line, fence) in toml_fences(&text).into_iter().filter(|(_, fence)| fence.starts_with(COMPLETE)) {
-            let name = PathBuf::from(format!("{}, the fence of line {line}", page.display()));
-            let nothing = |path: &Path| Err(std::io::Error::other(format!("{} is no file", path.display())));
+            let name = PathBuf::from(format!("{}, the fence at line {line}", page.display()));
+            let nothing = |path: &Path| Err(std::io::Error::other(format!("no file {}", path.display())));
             let mut loaded = config::load_text(&name, fence, &nothing);
             let world = compile::compile_with(&mut loaded, &nothing);
             assert!(world.is_some(), "{}", loaded.report.render(&loaded.sources));
             compiled += 1;
         }
     }
-    assert!(compiled > 0, "no whole configuration was found in docs/");
+    assert!(compiled > 0, "no complete configuration was found in docs/");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn alerts_and_recording_rules_use_existing_metrics() {
     let rules = read(Path::new("deploy/prometheus/rules.yml"));
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let names = rules.split(|c| !is_part(c)).filter(|word| word.starts_with("plustwo_"));
-    // A name may consist of a prefix and a rest.
+    // The source may contain a name without its prefix.
     let unknown: Vec<&str> =
         names.filter(|name| !declared.contains(name.trim_start_matches("plustwo_"))).collect();
     assert_eq!(unknown, Vec::<&str>::new());
@@ -160,7 +160,7 @@ fn every_difference_states_its_evidence_and_existing_settings() {
 }
 
 /// The words that a page does not contain in backticks.
-fn lacking<'w>(page: &str, words: impl Iterator<Item = &'w str>) -> Vec<String> {
+fn missing<'w>(page: &str, words: impl Iterator<Item = &'w str>) -> Vec<String> {
     words.filter(|word| !page.contains(&format!("`{word}`"))).map(str::to_owned).collect()
 }
 
@@ -171,7 +171,7 @@ fn diagnostic_codes() -> Vec<String> {
     arms.filter_map(|arm| arm.split_once(" => \"")?.1.strip_suffix("\",").map(str::to_owned)).collect()
 }
 
-/// The contents of a page's `toml` fences, with their first lines.
+/// The contents of a page's `toml` fences, with the line numbers at which they begin.
 fn toml_fences(page: &str) -> Vec<(usize, String)> {
     let mut fences = Vec::new();
     let mut open: Option<(usize, String)> = None;
@@ -189,11 +189,11 @@ fn toml_fences(page: &str) -> Vec<(usize, String)> {
     fences
 }
 
-/// All files below a directory with an extension.
+/// All files with an extension below a directory.
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
-        let path = entry.expect("a folder can be read to its end").path();
+        let path = entry.expect("the directory can be read").path();
         if path.is_dir() {
             found.extend(files(&path, extension));
         } else if path.extension().is_some_and(|have| have == extension) {

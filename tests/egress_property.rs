@@ -28,11 +28,11 @@ use random::Dice;
 /// Default number of networks.
 const CASES: u32 = 60;
 
-/// A hop follows each table, and each passes at most this many transit gateways and as many hops into a site.
-const MOST_HOPS: usize = (MAX_HOPS + 1) * 8;
+/// Generous upper bound on the hops of a path: a few for each of at most `MAX_HOPS` route tables.
+const HOP_LIMIT: usize = (MAX_HOPS + 1) * 8;
 
 fn compiled(text: &str) -> World {
-    let nothing = |path: &Path| Err(std::io::Error::other(format!("{} is no file", path.display())));
+    let nothing = |path: &Path| Err(std::io::Error::other(format!("no file {}", path.display())));
     let mut loaded = config::load_text(Path::new("random.toml"), text.to_owned(), &nothing);
     let world = compile_with(&mut loaded, &nothing);
     world.unwrap_or_else(|| panic!("{}\n{text}", loaded.report.render(&loaded.sources)))
@@ -77,7 +77,7 @@ proptest! {
                 let place = world.network.places.find(host_prefix(source), Some(bound)).unwrap();
                 let found = path(&world.network, place, to);
                 let expected = naive::path(&net, &client, to);
-                prop_assert!(found.hops.len() <= MOST_HOPS, "{} hops", found.hops.len());
+                prop_assert!(found.hops.len() <= HOP_LIMIT, "{} hops", found.hops.len());
                 let mut expected_words =
                     (expected.class, expected.matched.map(|net| net.to_string()), expected.reach, expected.reason);
                 // If the address of a NAT gateway is undeclared, single addresses may differ.
@@ -97,21 +97,21 @@ proptest! {
         let text = net.toml();
         let world = compiled(&text);
         for (bound, vpc) in world.network.vpcs.indexed() {
-            let number = net.vpc_numbered(&vpc.id);
-            // The evaluator's result for the first address of a location applies to its others.
-            let mut said: Vec<(_, IpAddr, Vec<_>)> = Vec::new();
+            let number = net.vpc_index(&vpc.id);
+            // The evaluator's results for all addresses of a location must equal those for the first.
+            let mut first_results: Vec<(_, IpAddr, Vec<_>)> = Vec::new();
             for client in net.many_clients(number) {
                 for source in client.addresses() {
                     let place = world.network.places.find(host_prefix(source), Some(bound)).unwrap();
-                    let ways: Vec<_> = (net.destinations().into_iter())
+                    let results: Vec<_> = (net.destinations().into_iter())
                         .filter(|to| client.address_for(*to) == Some(source))
                         .map(|to| naive::path(&net, &client, to).words())
                         .collect();
                     let same = |other: &IpAddr| other.is_ipv4() == source.is_ipv4();
-                    match said.iter().find(|(other, first, _)| *other == place && same(first)) {
-                        None => said.push((place, source, ways)),
+                    match first_results.iter().find(|(other, first, _)| *other == place && same(first)) {
+                        None => first_results.push((place, source, results)),
                         Some((_, first, have)) => {
-                            prop_assert_eq!(have, &ways, "{} and {} share a place\n{}", first, source, &text);
+                            prop_assert_eq!(have, &results, "{} and {} share a location\n{}", first, source, &text);
                         }
                     }
                 }
@@ -121,8 +121,8 @@ proptest! {
 }
 
 /// Rules in one network do not split locations of another: overlapping VPCs, such as default VPCs, would
-/// otherwise have as many locations as subnets times rules. VPCs with a peering connection split each
-/// other's.
+/// otherwise have as many locations as subnets times rules. Peered VPCs split each
+/// other's locations.
 #[test]
 fn networks_split_only_their_own_locations() {
     let vpc = |name: &str, cidr: &str, source: &str| {

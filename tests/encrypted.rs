@@ -41,7 +41,7 @@ fn listeners(identity: &Identity) -> String {
     )
 }
 
-struct Setting {
+struct EncryptedLab {
     lab: Lab,
     identity: Identity,
     dot: SocketAddr,
@@ -49,7 +49,7 @@ struct Setting {
     _dir: tempfile::TempDir,
 }
 
-impl Setting {
+impl EncryptedLab {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::new(dir.path(), "first");
@@ -91,7 +91,7 @@ fn queries() -> Vec<Vec<u8>> {
 
 #[test]
 fn all_transports_give_the_same_answer() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let udp = Client::new(setting.lab.dns, HOME.into());
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
@@ -111,7 +111,7 @@ fn all_transports_give_the_same_answer() {
 
 #[test]
 fn header_and_extended_rcode_are_preserved() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let reply = Reply::of(&dot.exchange(&question(1, EC2, 1, 1, true))).message;
     let header = reply.metadata;
@@ -128,7 +128,7 @@ fn header_and_extended_rcode_are_preserved() {
 
 #[test]
 fn extended_errors_and_the_option_are_preserved() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let mut query = question(1, EC2, 1, 1, true);
@@ -150,7 +150,7 @@ fn extended_errors_and_the_option_are_preserved() {
 
 #[test]
 fn queries_of_one_connection_may_be_pipelined() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let (first, second) =
         (question(21, "db.corp.internal", 1, 1, true), question(22, "nope.corp.internal", 1, 1, true));
@@ -238,7 +238,7 @@ fn queries_are_answered_after_the_client_has_half_closed() {
     assert!(dot.is_closed_in_order(), "close_notify comes before the end of the stream");
 }
 
-/// An NXDOMAIN reply to a query of a resolver, with its header and question only.
+/// An NXDOMAIN reply to a query, with only a header and the question.
 fn nxdomain(query: &[u8]) -> Vec<u8> {
     let question_end = 12 + query[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
     let mut reply = query[..question_end].to_vec();
@@ -265,7 +265,7 @@ fn queries_in_flight_are_answered_while_the_daemon_stops() {
     let mut query = [0; 512];
     let (length, resolver) = upstream.recv_from(&mut query).unwrap();
     let stopping = std::thread::spawn(move || drop(lab));
-    // It is stopping as soon as it accepts no connection.
+    // The daemon has begun to stop once it refuses connections.
     while TcpStream::connect(listener).is_ok() {}
     upstream.send_to(&nxdomain(&query[..length]), resolver).unwrap();
     assert_eq!(Reply::of(&dot.receive()).message.metadata.id, 7);
@@ -316,7 +316,7 @@ fn a_handshake_times_out_and_a_failed_one_is_counted() {
 
 #[test]
 fn a_session_is_resumed() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let config = setting.identity.client_config(b"dot");
     let query = question(1, "db.corp.internal", 1, 1, true);
     let mut kinds = Vec::new();
@@ -331,7 +331,7 @@ fn a_session_is_resumed() {
 
 #[test]
 fn a_padded_query_gets_a_padded_reply_over_encrypted_transports() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let udp = Client::new(setting.lab.dns, HOME.into());
@@ -357,7 +357,7 @@ fn a_padded_query_gets_a_padded_reply_over_encrypted_transports() {
             assert!(!Reply::of(&read_frame(&mut tcp)).has_option(12), "{name}");
         }
     }
-    // A message that is rejected before it is parsed as a query is padded as well.
+    // The reply to a message that is rejected before it is parsed as a query is padded as well.
     let mut other_opcode = with_options(question(4, "db.corp.internal", 1, 1, true), b"");
     other_opcode[2] |= 0x10; // another opcode
     let refused = dot.exchange(&with_options(other_opcode, b"\0\x0c\0\0"));
@@ -366,7 +366,7 @@ fn a_padded_query_gets_a_padded_reply_over_encrypted_transports() {
 
 #[test]
 fn the_location_depends_on_the_address_of_the_client() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     for from in [[127, 0, 1, 1], [127, 0, 3, 1], [127, 0, 10, 1], [127, 0, 99, 1]] {
         let plain = Client::new(setting.lab.dns, from.into()).query_chaos("whoami.plustwo");
         let query = question(1, "whoami.plustwo", 16, 3, false);
@@ -385,7 +385,7 @@ fn the_location_depends_on_the_address_of_the_client() {
 
 #[test]
 fn every_reply_implies_a_connection_and_is_counted_by_transport() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let query = question(1, EC2, 1, 1, true);
@@ -413,7 +413,7 @@ fn invalid_requests_get_an_http_error_status() {
     /// Method, path, media type, body; status.
     type Case<'a> = (&'a str, &'a str, Option<&'a str>, &'a [u8], u16);
 
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let query = question(1, "db.corp.internal", 1, 1, true);
     let dns = "application/dns-message";
@@ -441,7 +441,7 @@ fn invalid_requests_get_an_http_error_status() {
 
 #[test]
 fn head_is_answered_like_get_without_content() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let query = question(1, "db.corp.internal", 1, 1, true);
     let path = format!("/dns-query?dns={}", client::base64url(&query));
@@ -461,7 +461,7 @@ fn head_is_answered_like_get_without_content() {
 
 #[test]
 fn http_caches_may_store_a_reply_for_the_ttl_of_its_records() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let mut cache_control = |query: Vec<u8>| {
         let path = format!("/dns-query?dns={}", client::base64url(&query));
@@ -481,7 +481,7 @@ fn http_caches_may_store_a_reply_for_the_ttl_of_its_records() {
 
 #[test]
 fn a_request_with_endless_header_fields_is_refused() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let query = question(1, "db.corp.internal", 1, 1, true);
     let path = format!("/dns-query?dns={}&x={}", client::base64url(&query), "x".repeat(20_000));
@@ -494,7 +494,7 @@ fn a_request_with_endless_header_fields_is_refused() {
 
 #[test]
 fn a_message_that_is_not_a_query_is_not_answered_and_does_no_harm() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let query = question(1, "db.corp.internal", 1, 1, true);
     let mut response = query.clone();
     response[2] |= 0x80;
@@ -530,7 +530,7 @@ fn connections_over_https_count_towards_the_limits_of_tcp() {
 
 #[test]
 fn encrypted_listeners_are_listed_and_stopped_like_plain_ones() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let page: serde_json::Value = serde_json::from_str(&setting.lab.get("/v1/network")).unwrap();
     let transports: Vec<String> =
         page["listeners"].as_array().unwrap().iter().map(|l| l["transports"].to_string()).collect();
@@ -542,7 +542,7 @@ fn encrypted_listeners_are_listed_and_stopped_like_plain_ones() {
     let query = question(1, "db.corp.internal", 1, 1, true);
     dot.exchange(&query);
     doh.post(&query);
-    let Setting { lab, identity, dot: dot_address, .. } = setting;
+    let EncryptedLab { lab, identity, dot: dot_address, .. } = setting;
     drop(lab);
     assert!(dot.is_closed());
     assert!(doh.request("POST", "/dns-query", Some("application/dns-message"), &query).is_err());
@@ -649,7 +649,7 @@ fn configuration_errors_are_reported_at_their_location() {
 
 #[test]
 fn kdig_is_answered() {
-    let setting = Setting::new();
+    let setting = EncryptedLab::new();
     let commands =
         [(setting.dot, &["+tls"][..]), (setting.doh, &["+https"]), (setting.doh, &["+https", "+https-get"])];
     for (listener, options) in commands {

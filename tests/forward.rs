@@ -44,7 +44,7 @@ fn unclaimed_names_are_forwarded_to_the_internets_servers_and_cached() {
         assert!(text.starts_with("egress=nat-gateway via=nat-lab,igw-lab addr=198.51.100.7"), "{text}");
     }
     assert_eq!(server.received_count(), 1, "the others are answered from the cache");
-    // Denials are forwarded unchanged and cached.
+    // Negative answers are returned unchanged and cached.
     for _ in 0..2 {
         let reply = query(&lab, "none.example");
         assert_eq!(reply.message.metadata.response_code, ResponseCode::NXDomain);
@@ -259,11 +259,11 @@ fn cached_answers_outlive_a_reload() {
 
 /// Starts the lab with a rule for `dead.example` that forwards to one server, and another server for the
 /// internet.
-fn lab_with_dead_and_live_servers(dead: &TestServer, living: &TestServer, server: &str) -> Lab {
+fn lab_with_dead_and_live_servers(dead: &TestServer, live: &TestServer, server: &str) -> Lab {
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-dead\"\ntype = \"FORWARD\"\ndomain = \"dead.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n",
-        dead.address, living.address
+        dead.address, live.address
     );
     Lab::start_with(&format!(
         "{}{rule}",
@@ -274,8 +274,8 @@ fn lab_with_dead_and_live_servers(dead: &TestServer, living: &TestServer, server
 #[test]
 fn a_flood_of_queries_to_a_dead_target_does_not_affect_other_names() {
     let dead = TestServer::start(Behaviour::Silent, &[]);
-    let living = TestServer::start(Behaviour::Honest, &[]);
-    let lab = lab_with_dead_and_live_servers(&dead, &living, "max_waiting_queries = 64");
+    let live = TestServer::start(Behaviour::Honest, &[]);
+    let lab = lab_with_dead_and_live_servers(&dead, &live, "max_waiting_queries = 64");
     let flood = Client::new(lab.dns, CLIENT.into());
     let client = Client::new(lab.dns, CLIENT.into());
     for round in 0..20 {
@@ -293,8 +293,8 @@ fn a_flood_of_queries_to_a_dead_target_does_not_affect_other_names() {
 #[test]
 fn every_query_of_a_flood_for_a_dead_target_gets_a_reply() {
     let dead = TestServer::start(Behaviour::Silent, &[]);
-    let living = TestServer::start(Behaviour::Honest, &[]);
-    let lab = lab_with_dead_and_live_servers(&dead, &living, "max_waiting_queries = 16");
+    let live = TestServer::start(Behaviour::Honest, &[]);
+    let lab = lab_with_dead_and_live_servers(&dead, &live, "max_waiting_queries = 16");
     let client = Client::new(lab.dns, CLIENT.into());
     for index in 0..200 {
         client.send(&question(index, &format!("{index}.dead.example"), 1, 1, true));

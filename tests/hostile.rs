@@ -114,7 +114,7 @@ impl EngineClient {
 
 /// Returns the maximum length of the reply to a message: for a query, the size that the client supports; 0
 /// for a message that is discarded; and the length of the message itself if it is rejected, so that the reply
-/// amplifies nothing.
+/// cannot amplify an attack.
 fn max_reply_octets(message: &[u8], transport: Transport) -> usize {
     match (Query::parse(message), transport) {
         (Ok(_), Transport::Tcp | Transport::Dot | Transport::Doh) => 65_535,

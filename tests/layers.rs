@@ -1,8 +1,8 @@
-//! The layers of the crate: a module uses only modules of lower layers, and each library or API is used only by the
-//! modules that own it.
+//! The layers of the crate: a module uses only modules of lower layers, and each library or API is used only
+//! by the modules that own it.
 //!
-//! The check reads the syntax tree: it resolves `use` declarations, paths and paths in macro arguments, with `crate`,
-//! `super` and `self`, and skips only items with `#[cfg(test)]`.
+//! The check reads the syntax tree: it resolves `use` declarations, paths and paths in macro arguments, with
+//! `crate`, `super` and `self`, and skips only items with `#[cfg(test)]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,7 +71,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("amazonaws.com", &["src/aws/"]),
 ];
 
-/// Text that must not occur in decisions.
+/// Text that must not occur in the modules that make decisions: `resolve` and `world`.
 const ABSENT_FROM_DECISIONS: &[&str] = &[
     "async ",
     ".await",
@@ -150,7 +150,7 @@ fn uses_of_higher_layers_are_detected() {
         file.paths().into_iter().filter_map(|(_, path)| path.first().cloned()).collect::<BTreeSet<_>>()
     };
     let serve = BTreeSet::from(["serve".to_owned()]);
-    // Behind the declaration of a test module, which is an item like any other.
+    // After the declaration of a test module, which does not end the file.
     assert_eq!(used(&["observe"], "#[cfg(test)]\nmod tests;\nfn f() { crate::serve::g(); }"), serve);
     assert_eq!(used(&["observe", "metrics"], "use super::super::serve::Engine;"), serve);
     assert_eq!(used(&["observe"], "use super::{serve::Engine};"), serve);
@@ -294,7 +294,8 @@ struct PathCollector {
 }
 
 impl PathCollector {
-    /// Adds a path that begins with `crate`, `super` or `self`; others are relative to the module or another crate.
+    /// Adds a path that begins with `crate`, `super` or `self`; others are relative to the module or another
+    /// crate.
     fn add(&mut self, line: usize, path: &[String]) {
         let mut resolved = match path.first().map(String::as_str) {
             Some("crate") => Vec::new(),

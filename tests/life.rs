@@ -32,9 +32,9 @@ fn edit(file: &str, from: &str, to: &str) {
 
 /// Replaces a file by renaming another one, as editors do.
 fn rename_over(file: &str, text: &str) {
-    let beside = format!("{file}.new");
-    fs::write(&beside, text).unwrap();
-    fs::rename(&beside, file).unwrap();
+    let temporary = format!("{file}.new");
+    fs::write(&temporary, text).unwrap();
+    fs::rename(&temporary, file).unwrap();
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -157,15 +157,15 @@ struct Load {
 }
 
 impl Load {
-    /// `right` verifies each answer. A query without an answer fails the thread.
-    fn start(dns: SocketAddr, name: &'static str, right: fn(&[IpAddr])) -> Self {
+    /// `verify` checks each answer. A query without an answer makes the thread panic.
+    fn start(dns: SocketAddr, name: &'static str, verify: fn(&[IpAddr])) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let thread = {
             let (stop, answered) = (stop.clone(), answered.clone());
             std::thread::spawn(move || {
                 let client = Client::new(dns, ip("127.0.1.1"));
                 while !stop.load(Ordering::Relaxed) {
-                    right(&client.query(name, "A").addresses());
+                    verify(&client.query(name, "A").addresses());
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -177,14 +177,14 @@ impl Load {
     fn wait_for_more(&self) {
         let before = self.answered.load(Ordering::Relaxed);
         while self.answered.load(Ordering::Relaxed) == before {
-            assert!(!self.thread.is_finished(), "a query was lost, or an answer wrong");
+            assert!(!self.thread.is_finished(), "a query was lost, or an answer was wrong");
             std::thread::yield_now();
         }
     }
 
     fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("no query is lost and every answer is right");
+        self.thread.join().expect("no query was lost and every answer was correct");
     }
 }
 
@@ -207,9 +207,9 @@ fn reloads_under_load_neither_lose_nor_mix_answers() {
         let of = |n| [ip(&format!("10.0.1.{n}")), ip(&format!("10.0.2.{n}"))];
         assert!(addresses == of(1) || addresses == of(2), "{addresses:?}");
     });
-    for turn in 0..30u8 {
+    for round in 0..30u8 {
         for (text, expected) in
-            [(world(1 + (turn + 1) % 2), " 200 "), (world(3).replace("10.0.2.3", "10.0.2.333"), " 422 ")]
+            [(world(1 + (round + 1) % 2), " 200 "), (world(3).replace("10.0.2.3", "10.0.2.333"), " 422 ")]
         {
             rename_over(&file, &text);
             let (status, body) = served.http("POST", "/v1/reload");

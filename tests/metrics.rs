@@ -123,5 +123,5 @@ fn the_manual_lists_all_metrics() {
         fs::write(path, format!("{before}{BEGIN}{generated}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(table, generated, "UPDATE_EXPECT=1 cargo test --test metrics writes the table");
+    assert_eq!(table, generated, "UPDATE_EXPECT=1 cargo test --test metrics updates the table");
 }

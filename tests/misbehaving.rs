@@ -1,7 +1,7 @@
 //! Misbehaving name servers: what a client sees of each, and that other names are not affected.
 //!
 //! This test generates the table of `docs/upstreams.md`. `UPDATE_EXPECT=1 cargo test --test misbehaving`
-//! writes it; `cargo test --test misbehaving -- --ignored` measures the column of Unbound and writes
+//! updates it; `cargo test --test misbehaving -- --ignored` measures the Unbound column and writes
 //! `tests/misbehaving/unbound.txt`.
 
 mod common;
@@ -44,7 +44,7 @@ const END: &str = "<!-- end of generated table -->\n";
 fn every_behaviour_is_handled_without_affecting_other_names() {
     let unbound_results = unbound::read_results();
     let mut table = String::from(
-        "| A name server that … | a client sees | Unbound's client sees |\n| --- | --- | --- |\n",
+        "| A name server that … | a client sees | a client of Unbound sees |\n| --- | --- | --- |\n",
     );
     for (behaviour, result) in Behaviour::ALL.iter().zip(for_each(observed)) {
         let name = format!("{behaviour:?}");
@@ -59,7 +59,7 @@ fn every_behaviour_is_handled_without_affecting_other_names() {
         return;
     }
     for (expected, line) in expected.lines().zip(table.lines()) {
-        assert_eq!(line, expected, "UPDATE_EXPECT=1 cargo test --test misbehaving writes the table");
+        assert_eq!(line, expected, "UPDATE_EXPECT=1 cargo test --test misbehaving updates the table");
     }
     assert_eq!(expected.lines().count(), table.lines().count());
 }
@@ -82,7 +82,7 @@ fn for_each(function: impl Fn(&Behaviour) -> String + Sync) -> Vec<String> {
     results.into_inner().unwrap()
 }
 
-/// Describes what a client sees of a behaviour, of a server of the internet and of the target of a rule.
+/// Describes what a client sees if a public name server and the target of a rule have a behaviour.
 fn observed(behaviour: &Behaviour) -> String {
     let [internet, branch] = [(); 2].map(|()| TestServer::start(behaviour.clone(), RECORDS));
     let good = TestServer::start(Behaviour::Honest, &[("host.good.example", "192.168.20.20")]);
@@ -124,7 +124,7 @@ fn observed(behaviour: &Behaviour) -> String {
     let [one, two] =
         [(by_internet, &internet), (by_rule, &branch)].map(|(reply, server)| cell(&reply, server));
     let two = two.replace("branch.example", "example");
-    if one == two { one } else { format!("{one}; by a rule: {two}") }
+    if one == two { one } else { format!("{one}; through a rule: {two}") }
 }
 
 /// Summarises a reply: the rcode, the records of the answer section, the extended error.

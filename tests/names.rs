@@ -220,7 +220,7 @@ fn encrypted_listeners_with_a_server_name_are_designated_to_clients_of_the_same_
     assert_eq!(query(&all, HOME, name, A), [""; 0], "NODATA");
     assert_eq!(query(&all, HOME, "resolver.arpa", SVCB), [""; 0]);
     assert_eq!(query(&unnamed, HOME, name, SVCB), [""; 0], "no listener has a server name");
-    // A listener bound to a VPC is designated only to clients of that VPC; an unbound one to no client of a
+    // A listener bound to a VPC is designated only to its clients; one without `vpc` not to clients of a
     // VPC that has bound plain listeners.
     let tls_of_vpc = "1 dns.corp.example. alpn=\"dot\" port=853 ipv4hint=127.0.0.5";
     assert_eq!(query(&bound, HOME, name, SVCB), [tls_of_vpc]);
@@ -277,8 +277,8 @@ fn responses_with_only_unrelated_records_are_servfail() {
         assert_eq!(code, 23, "{name}");
         assert!(text.contains("none of the records in the response answers the question"), "{name}: {text}");
     }
-    // Some servers send an empty answer as a negative one. The end of a CNAME chain is queried by its own
-    // name.
+    // Some servers send negative answers without an SOA record. The last name of a CNAME chain is queried
+    // separately.
     let empty = query(&lab, "empty.example", A);
     assert_eq!((empty.rcode(), empty.counts()[1]), (ResponseCode::NoError, 0));
     assert_eq!(
@@ -345,7 +345,7 @@ fn dname_redirections_are_bounded() {
     }
     let server = Server::start(replies);
     let lab = lab_with(&server, "");
-    // Whether or not the server detects it (RFC 6672 2.2).
+    // The reply is YXDOMAIN whether or not the server detects the overflow (RFC 6672 2.2).
     for qtype in [A, AAAA] {
         let reply = query(&lab, long, qtype);
         assert_eq!((reply.rcode(), reply.counts()[1]), (ResponseCode::YXDomain, 1));

@@ -1,14 +1,14 @@
-//! What a question is answered does not depend on the questions before it, whoever asked them.
+//! The answer to a query does not depend on the queries before it, of the same client or of others.
 
 mod order;
 
-use order::{Answered, ClientQuery, Upstreams};
+use order::{ClientQuery, ReplySummary, Upstreams};
 
-/// How many sequences are tried, and how many questions each has. All are asked twice, in different orders.
+/// Number of sequences, and of queries in each. Each sequence is sent twice, in different orders.
 const SEQUENCES: u64 = 24;
-const QUESTIONS: usize = 150;
+const QUERIES: usize = 150;
 
-/// Numbers that look random (SplitMix64, Steele, Lea and Flood 2014).
+/// A pseudo-random number generator (SplitMix64, Steele, Lea and Flood 2014).
 fn random(mut state: u64) -> impl FnMut(usize) -> usize {
     move |bound| {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -20,25 +20,24 @@ fn random(mut state: u64) -> impl FnMut(usize) -> usize {
 }
 
 #[tokio::test]
-async fn in_whatever_order_questions_come_each_is_answered_the_same() {
+async fn answers_do_not_depend_on_the_order_of_queries() {
     let upstreams = Upstreams::start().await;
     for seed in 0..SEQUENCES {
         let mut below = random(seed);
-        let mut questions: Vec<ClientQuery> =
-            (0..QUESTIONS).map(|_| ClientQuery::choose(&mut below)).collect();
-        // Some come again, so that what is cached is used; three times, for the packet cache.
-        for _ in 0..QUESTIONS {
-            questions.push(questions[below(QUESTIONS / 3)].clone());
+        let mut queries: Vec<ClientQuery> = (0..QUERIES).map(|_| ClientQuery::choose(&mut below)).collect();
+        // Some are repeated, three times on average, so that the packet cache is used as well.
+        for _ in 0..QUERIES {
+            queries.push(queries[below(QUERIES / 3)].clone());
         }
-        if let Err(failure) = upstreams.check(&questions, &mut below).await {
+        if let Err(failure) = upstreams.check(&queries, &mut below).await {
             panic!("seed {seed}: {failure}");
         }
     }
 }
 
-/// The questions that once emptied a whole top-level domain: a denial, no data of type 0, a name below it.
+/// A sequence that once denied a whole top-level domain: a denial, NODATA for type 0, a name below it.
 #[tokio::test]
-async fn no_data_of_a_type_that_clients_can_send_is_no_denial_of_the_names_below() {
+async fn nodata_for_a_rare_type_does_not_deny_the_names_below() {
     let upstreams = Upstreams::start().await;
     let client = [127, 0, 1, 1];
     for rare in [0, 65_535, 65_280, 41, 251, 255] {
@@ -54,7 +53,7 @@ async fn no_data_of_a_type_that_clients_can_send_is_no_denial_of_the_names_below
             questions.push(victim.clone());
             let last = upstreams.answers(&questions).await.pop();
             assert_eq!(last.as_ref(), alone.first(), "{victim:?} after TYPE{rare}");
-            assert_ne!(last, Some(Answered::Nothing));
+            assert_ne!(last, Some(ReplySummary::NoReply));
         }
     }
 }

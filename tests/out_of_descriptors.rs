@@ -39,7 +39,7 @@ async fn a_listener_without_descriptors_serves_once_some_are_free() {
     while let Ok(file) = File::open("/dev/null") {
         held.push(file);
     }
-    // The system completes the connection; the listener cannot accept it.
+    // The kernel completes the handshake; the listener cannot accept the connection.
     let mut client = client.connect(address).await.expect("connected");
     while engine.observer().listeners().tcp_accept_errors.get() == 0 {
         tokio::task::yield_now().await;
@@ -50,8 +50,8 @@ async fn a_listener_without_descriptors_serves_once_some_are_free() {
     client.write_all(&[&[0, 100], query.as_slice()].concat()).await.expect("written");
     let length = client.read_u16().await.expect("a reply");
     let mut reply = vec![0; length.into()];
-    client.read_exact(&mut reply).await.expect("a whole reply");
+    client.read_exact(&mut reply).await.expect("a complete reply");
     lab::assert_answered(&reply, 1);
     drop(stop);
-    running.await.expect("the door does not panic");
+    running.await.expect("the listener does not panic");
 }

@@ -365,11 +365,15 @@ fn a_new_world_invalidates_every_reply() {
         let reply = Reply::read(&server.answer(&plain_query("many.kinds.example", A)).expect("a reply"));
         assert!(reply.addresses().contains(&"10.0.1.4".to_owned()), "{:?}", reply.addresses());
     }
-    assert_eq!(server.hits(), 3, "the doorkeeper knows the question, so its new answer is inserted at once");
+    assert_eq!(
+        server.hits(),
+        3,
+        "the doorkeeper has seen the question, so its new answer is inserted at once"
+    );
 }
 
 #[test]
-fn a_cache_stays_within_its_octets_under_a_flood() {
+fn a_cache_stays_within_its_size_limit_under_a_flood() {
     let mut server = TestEngine::new(256 << 10);
     let hot = plain_query("many.kinds.example", A);
     for number in 0..30_000 {

@@ -31,7 +31,7 @@ fn the_readme_matches_the_output_of_dig() {
         fs::write("README.md", format!("{before}{BEGIN}{found}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(table, found, "UPDATE_EXPECT=1 cargo test --test readme writes the table anew");
+    assert_eq!(table, found, "UPDATE_EXPECT=1 cargo test --test readme updates the table");
 }
 
 /// A row of the table; verifies that the transports without EDNS return the same information.
@@ -71,7 +71,7 @@ fn the_lab_is_served_to_all_locations_of_the_readme() {
         (200, "subnet-endpoints-c"),
     ] {
         let from: SocketAddr = format!("127.0.{third}.1:0").parse().unwrap();
-        let told = Client::new(lab.dns, from.ip()).query_chaos("whoami.plustwo.");
-        assert!(told.contains(&format!("place={place}")), "127.0.{third}.1: {told:?}");
+        let strings = Client::new(lab.dns, from.ip()).query_chaos("whoami.plustwo.");
+        assert!(strings.contains(&format!("place={place}")), "127.0.{third}.1: {strings:?}");
     }
 }

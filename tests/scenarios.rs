@@ -1,4 +1,4 @@
-//! Scenarios: behaviour as a user would describe it, in Markdown, and verified.
+//! Scenarios: verified descriptions of behaviour from the user's point of view, in Markdown.
 //!
 //! Every `tests/scenarios/*.md` is a suite, and every `##` heading in it a scenario. Fences are verified or
 //! used, and a fence that is neither is an error:
@@ -7,7 +7,7 @@
 //! toml config          the configuration; before the first heading it is shared, and that of a scenario
 //!                      is appended to it
 //! report               the diagnostics of `check` for that configuration, one per line; `shared` and `config`
-//!                      represent the two texts, with lines counted in each
+//!                      denote the two texts; lines are counted separately in each
 //! dig from=PLACE …     queries in the style of dig: `name type`, followed by the answer
 //! explain from=PLACE   the same queries, each followed by the claims for its names: selected, rejected, and why
 //! ```
@@ -61,7 +61,7 @@ fn all_scenarios_pass() {
     let mut failures = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).unwrap();
-        match judge(&path, &text) {
+        match run_suite(&path, &text) {
             Ok(differences) if update => std::fs::write(&path, rewritten(&text, &differences)).unwrap(),
             Ok(differences) => failures.extend(differences.into_iter().map(|difference| difference.message)),
             Err(errors) => failures.extend(errors),
@@ -71,7 +71,7 @@ fn all_scenarios_pass() {
 }
 
 /// Runs a suite: the differences, or the reasons why the suite is invalid.
-fn judge(path: &Path, text: &str) -> Result<Vec<Difference>, Vec<String>> {
+fn run_suite(path: &Path, text: &str) -> Result<Vec<Difference>, Vec<String>> {
     let file = path.file_name().unwrap_or_default().display();
     let (shared, scenarios) = parse(text).map_err(|error| vec![format!("{file}: {error}")])?;
     let mut differences = Vec::new();
@@ -79,8 +79,8 @@ fn judge(path: &Path, text: &str) -> Result<Vec<Difference>, Vec<String>> {
     for scenario in &scenarios {
         match scenario_differences(path, &shared, scenario) {
             Ok(found) => differences.extend(found.into_iter().map(|mut difference| {
-                let place = format!("{file}:{}: {}", difference.at.start, scenario.name);
-                difference.message = format!("{place}\n{}", difference.message);
+                let location = format!("{file}:{}: {}", difference.at.start, scenario.name);
+                difference.message = format!("{location}\n{}", difference.message);
                 difference
             })),
             Err(error) => errors.push(format!("{file}: {}: {error}", scenario.name)),
@@ -114,10 +114,10 @@ fn parse(text: &str) -> Result<(String, Vec<Scenario<'_>>), String> {
     }
     let top = scenarios.remove(0);
     if let Some(block) = top.blocks.iter().find(|block| block.info != "toml config") {
-        return Err(format!("`{}` stands above the first heading: no scenario is checked by it", block.info));
+        return Err(format!("`{}` is above the first heading, outside any scenario", block.info));
     }
     if scenarios.is_empty() {
-        return Err("it has no scenario".to_owned());
+        return Err("no scenario".to_owned());
     }
     Ok((joined(&top), scenarios))
 }
@@ -143,14 +143,19 @@ fn scenario_differences(
             Some("report") if block.info == "report" => headlines(path, shared.lines().count(), &loaded),
             Some("dig" | "explain") => match &world {
                 Some(world) => dig::lines(world, block.info, &block.lines)?,
-                None => return Err(format!("it is refused:\n{}", loaded.report.render(&loaded.sources))),
+                None => {
+                    return Err(format!(
+                        "the configuration is invalid:\n{}",
+                        loaded.report.render(&loaded.sources)
+                    ));
+                }
             },
-            _ => return Err(format!("no block is called `{}`", block.info)),
+            _ => return Err(format!("unknown block `{}`", block.info)),
         };
         checks += 1;
         differences.extend(difference(block, found));
     }
-    if checks == 0 { Err("it checks nothing".to_owned()) } else { Ok(differences) }
+    if checks == 0 { Err("no expectation".to_owned()) } else { Ok(differences) }
 }
 
 /// The difference between a block's lines and the actual ones, ignoring spacing.

@@ -1,8 +1,9 @@
-//! User-facing text uses the field's terms: none of the phrases below, which once stood for them, occurs in help,
+//! User-facing text uses the field's terms: none of the retired phrases below occurs in help,
 //! diagnostics, log messages, metric help, the JSON Schema or the manual.
 //!
-//! CONTRIBUTING.md, "Vocabulary", has the rules. The test reads the string literals of `src` (diagnostics, logs, metric
-//! help, explanations), the doc comments that become help and schema descriptions, and the Markdown files for readers.
+//! CONTRIBUTING.md, "Vocabulary", has the rules. The test reads the string literals of `src` (diagnostics,
+//! logs, metric help, explanations), the doc comments that become help and schema descriptions, and the
+//! Markdown files for readers.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -36,7 +37,7 @@ const RETIRED: &[(&str, &str)] = &[
     ("floors", "layers"),
     ("there is no key", "unknown key"),
     ("is no prefix", "invalid CIDR prefix"),
-    ("a whole number", "an integer"),
+    ("whole number", "integer"),
     ("is none of", "expected one of"),
     ("look-up", "lookup"),
     ("look-ups", "lookups"),

@@ -32,7 +32,7 @@ impl Inbox {
         flags: MsgFlags,
         mut each: impl FnMut(&[u8], Option<SockaddrIn>),
     ) -> io::Result<usize> {
-        let mut slices: Vec<_> = self.buffers.iter_mut().map(|buffers| [IoSliceMut::new(buffers)]).collect();
+        let mut slices: Vec<_> = self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let received = recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
         let mut count = 0;
         for message in received {

@@ -139,7 +139,7 @@ pub(crate) struct Zipf {
 impl Zipf {
     /// Creates a distribution over a number of ranks.
     pub(crate) fn new(ranks: usize) -> Self {
-        let weights = (1..=ranks).map(|place| 1.0 / place as f64);
+        let weights = (1..=ranks).map(|rank| 1.0 / rank as f64);
         let sums = weights.scan(0.0, |sum, weight| {
             *sum += weight;
             Some(*sum)

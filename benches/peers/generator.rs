@@ -4,8 +4,8 @@
 //!  for each socket that is ready:  recvmmsg ─► check, count ─► as many new queries ─► sendmmsg
 //! ```
 //!
-//! With a number outstanding, the generator does not sleep until a reply arrives: it checks again after a
-//! pause, or immediately if it spins. Thus servers do not pay for waking it, and replies are received in
+//! With `Pace::Outstanding`, the generator does not sleep until a reply arrives: it checks again after a
+//! pause, or immediately if it spins. Thus waking it costs the servers no time, and replies are received in
 //! batches even if they are sent one by one. At a fixed rate, a reply wakes the generator, because the
 //! response time is measured.
 
@@ -24,7 +24,7 @@ use crate::in_flight::{LoadEnd, LoadResult, Pace, PendingQueries, Serials, Slot,
 use crate::machine;
 use crate::workload::Plan;
 
-/// Pause with a number outstanding. The system extends it to about 70 µs; in `pin1` the queries in flight
+/// Pause with `Pace::Outstanding`. The system extends it to about 70 µs; in `pin1` the queries in flight
 /// take at least 200 µs.
 pub(crate) const POLL_PAUSE: Duration = Duration::from_micros(20);
 
@@ -52,9 +52,9 @@ pub(crate) struct Load<'p> {
     pub server: SocketAddr,
     /// Number of sockets.
     pub sockets: usize,
-    /// Whether each socket has its own loopback address, as different clients have: servers have limits per
+    /// Whether each socket has its own loopback address, like a separate client: servers have limits per
     /// client.
-    pub are_clients: bool,
+    pub separate_addresses: bool,
     /// When the next query is sent.
     pub pace: Pace,
     /// How long queries are sent.
@@ -106,7 +106,7 @@ struct Generator<'p> {
 
 impl<'p> Generator<'p> {
     fn new(load: &'p Load<'p>) -> io::Result<Self> {
-        let address = |number: usize| match load.are_clients {
+        let address = |number: usize| match load.separate_addresses {
             true => Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + 1 + number as u32),
             false => Ipv4Addr::LOCALHOST,
         };
@@ -182,7 +182,7 @@ impl<'p> Generator<'p> {
         first_fresh.is_some_and(|first| now.saturating_sub(last_stale.unwrap_or(0).max(first)) > SETTLED)
     }
 
-    /// Waits for the remaining replies, and gives up the others.
+    /// Waits for the remaining replies until the time limit; queries without one are lost.
     fn drain(&mut self) -> io::Result<()> {
         let end = self.stopwatch.now() + self.load.reply_timeout.as_nanos() as u64;
         while self.pending.iter().any(|pending| pending.in_flight_count() > 0) && self.stopwatch.now() < end {

@@ -84,9 +84,9 @@ impl Bench {
             }
         }
         for round in 0..self.rounds {
-            for start_with_world in &all {
-                let figures = self.load_world(environment, start_with_world)?;
-                let LoadedWorld { size, cached, .. } = *start_with_world;
+            for loaded in &all {
+                let figures = self.load_world(environment, loaded)?;
+                let LoadedWorld { size, cached, .. } = *loaded;
                 let workload = Workload::Growth.name();
                 each(Record { workload, dimension: dimension.name(), size, cached, round, figures });
             }
@@ -112,12 +112,8 @@ impl Bench {
     }
 
     /// Loads a server once, and checks that it answers.
-    fn load_world(
-        &self,
-        environment: Environment<'_>,
-        start_with_world: &LoadedWorld<'_>,
-    ) -> io::Result<Figures> {
-        let LoadedWorld { plan, server, start_s, .. } = start_with_world;
+    fn load_world(&self, environment: Environment<'_>, loaded: &LoadedWorld<'_>) -> io::Result<Figures> {
+        let LoadedWorld { plan, server, start_s, .. } = loaded;
         let pace = Pace::Outstanding(environment.setup.outstanding);
         let figures = self.measure(environment.setup, Workload::Growth, plan, pace, server)?;
         let wrong = figures.failed + figures.nxdomain;

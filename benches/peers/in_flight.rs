@@ -1,4 +1,4 @@
-//! Queries in flight, and what is known about their replies.
+//! Queries in flight, and the results of their replies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -115,7 +115,7 @@ impl LoadResult {
         self.by_second[second][usize::from(!has_data)] += 1;
     }
 
-    /// Adds the replies of a load that ran at the same time, as far as the server counts them.
+    /// Adds the counts of a concurrent load that are compared with the server's own counters.
     pub(crate) fn add_replies(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
@@ -243,13 +243,13 @@ impl<'p> PendingQueries<'p> {
         let id = self.next_id;
         let slot = usize::from(id) % slots;
         let template = &self.plan.templates[self.plan.order[self.at % self.plan.order.len()] as usize];
-        let flight = &mut self.ring[slot];
-        template.write(id, || self.serials.next(), &mut flight.wire);
-        flight.is_pending = true;
-        flight.id = id;
-        flight.length = template.wire.len();
-        flight.question_length = template.question_length;
-        flight.sent = sent;
+        let pending = &mut self.ring[slot];
+        template.write(id, || self.serials.next(), &mut pending.wire);
+        pending.is_pending = true;
+        pending.id = id;
+        pending.length = template.wire.len();
+        pending.question_length = template.question_length;
+        pending.sent = sent;
         self.next_id = id.wrapping_add(1);
         self.at += self.stride;
         self.left -= 1;
@@ -259,8 +259,8 @@ impl<'p> PendingQueries<'p> {
 
     /// The query in wire form.
     pub(crate) fn wire(&self, slot: Slot) -> &[u8] {
-        let flight = &self.ring[slot.0];
-        &flight.wire[..flight.length]
+        let pending = &self.ring[slot.0];
+        &pending.wire[..pending.length]
     }
 
     /// Releases the slot of a query that could not be sent.
@@ -275,12 +275,12 @@ impl<'p> PendingQueries<'p> {
             result.bad += 1;
             return;
         };
-        let flight = &mut self.ring[slot];
-        flight.is_pending = false;
+        let pending = &mut self.ring[slot];
+        pending.is_pending = false;
         self.in_flight_count -= 1;
-        let qtype_at = HEADER + flight.question_length - 4;
+        let qtype_at = HEADER + pending.question_length - 4;
         result.answered += 1;
-        let time = now.saturating_sub(flight.sent);
+        let time = now.saturating_sub(pending.sent);
         result.times.add(time);
         let has_data = reply.rcode == 0 && reply.addresses > 0;
         if has_data {
@@ -293,8 +293,8 @@ impl<'p> PendingQueries<'p> {
             (Some(_), [_, _, _, _]) => result.last_stale = Some(now),
             _ => {}
         }
-        result.count_second(flight.sent, has_data);
-        result.count(&reply, flight.wire[qtype_at + 1] == 1);
+        result.count_second(pending.sent, has_data);
+        result.count(&reply, pending.wire[qtype_at + 1] == 1);
     }
 
     /// The query that a message answers: same ID, same question, and QR is set.
@@ -302,25 +302,25 @@ impl<'p> PendingQueries<'p> {
         let head = message.first_chunk::<HEADER>()?;
         let id = u16::from_be_bytes([head[0], head[1]]);
         let slot = usize::from(id) % self.ring.len();
-        let flight = &self.ring[slot];
-        let question = HEADER..HEADER + flight.question_length;
-        let fits = flight.is_pending
-            && flight.id == id
+        let pending = &self.ring[slot];
+        let question = HEADER..HEADER + pending.question_length;
+        let fits = pending.is_pending
+            && pending.id == id
             && head[2] & 0x80 != 0
             && head[4..6] == [0, 1]
-            && message.get(question.clone()) == Some(&flight.wire[question]);
-        fits.then(|| Reply::read(message, flight.question_length)).flatten().map(|reply| (slot, reply))
+            && message.get(question.clone()) == Some(&pending.wire[question]);
+        fits.then(|| Reply::read(message, pending.question_length)).flatten().map(|reply| (slot, reply))
     }
 
     /// Gives up queries whose time limit has expired, or with `all` every query.
     pub(crate) fn expire(&mut self, now: u64, all: bool, result: &mut LoadResult) {
         let reply_timeout = self.reply_timeout;
-        for flight in &mut self.ring {
-            if flight.is_pending && (all || now.saturating_sub(flight.sent) > reply_timeout) {
-                flight.is_pending = false;
+        for pending in &mut self.ring {
+            if pending.is_pending && (all || now.saturating_sub(pending.sent) > reply_timeout) {
+                pending.is_pending = false;
                 self.in_flight_count -= 1;
                 result.lost += 1;
-                result.count_second(flight.sent, false);
+                result.count_second(pending.sent, false);
             }
         }
     }

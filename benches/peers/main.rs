@@ -218,8 +218,8 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         }
         let setup = match Setup::new(name, &processors) {
             Ok(setup) => setup,
-            Err(sentence) => {
-                eprintln!("skipped: {sentence}");
+            Err(reason) => {
+                eprintln!("skipped: {reason}");
                 continue;
             }
         };

@@ -37,10 +37,10 @@ impl MetricsPage {
 pub(crate) fn differences(before: &MetricsPage, after: &MetricsPage, result: &LoadResult) -> Vec<String> {
     let mut found = Vec::new();
     let mut check = |metric: &str, label: &str, received: u64| {
-        let start_with_world = after.sum(metric, label).saturating_sub(before.sum(metric, label));
-        if start_with_world < received || start_with_world > received + result.lost {
+        let increase = after.sum(metric, label).saturating_sub(before.sum(metric, label));
+        if increase < received || increase > received + result.lost {
             found.push(format!(
-                "{metric}{{{label}}} grew by {start_with_world}; {received} replies were received and {} lost",
+                "{metric}{{{label}}} grew by {increase}; {received} replies were received and {} lost",
                 result.lost
             ));
         }
@@ -53,8 +53,10 @@ pub(crate) fn differences(before: &MetricsPage, after: &MetricsPage, result: &Lo
         check("plustwo_egress_answers_total", &format!("path=\"{class}\""), *count);
     }
     if result.unannotated > 0 {
-        found
-            .push(format!("{} replies hold an address and no EDE that begins `egress=`", result.unannotated));
+        found.push(format!(
+            "{} replies have an address but no EDE that begins with `egress=`",
+            result.unannotated
+        ));
     }
     found
 }

@@ -281,7 +281,7 @@ impl Bench {
         until: LoadEnd,
     ) -> Load<'l> {
         let load = self.load(setup, plan, server, pace, until);
-        Load { sockets: SOCKETS, are_clients: true, reply_timeout: STUB_TIMEOUT, ..load }
+        Load { sockets: SOCKETS, separate_addresses: true, reply_timeout: STUB_TIMEOUT, ..load }
     }
 
     /// New names of both zones at the same time.
@@ -466,7 +466,7 @@ fn losses(records: &[Record]) -> String {
     };
     let dropped: Vec<String> = by_server(&all).into_iter().map(dropped).collect();
     format!(
-        "Of the queries that were due, {} were sent in every run. Dropped by the kernel because a socket was full: {} \
+        "At least {} of the queries due were sent in every run. Dropped by the kernel because a socket was full: {} \
          replies at the generator; queries at {}.\n\n",
         percent(sent.fold(1.0, f64::min)),
         records.iter().map(|record| record.dropped_by_generator).sum::<u64>(),

@@ -82,7 +82,7 @@ impl Kind {
             Self::Plustwo => true,
             Self::Ceiling => workload == Workload::Ceiling,
             Self::Nsd => !workload.forwards() && !workload.is_plustwo_only(),
-            // No configuration is written for the others.
+            // `outage` has a configuration only for Unbound among the others.
             _ if workload == Workload::Outage => self == Self::Unbound,
             // It can only reload its hosts over a control socket, with a program that Debian does not
             // package.
@@ -379,7 +379,7 @@ fn unbound(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
     let ServerSpec { port, upstream, threads, .. } = spec;
     let bounds = "    outgoing-range: 8192\n    num-queries-per-thread: 4096\n";
     let (bounds, outage) = match spec.outage {
-        // These are the defaults.
+        // The defaults apply.
         Some(outage) => ("", unbound_outage(spec, outage)),
         None => (bounds, String::new()),
     };

@@ -190,7 +190,7 @@ impl Bench {
             serials: &self.serials,
             server: server.address(),
             sockets: setup.sockets,
-            are_clients: false,
+            separate_addresses: false,
             pace,
             until,
             spins: false,

@@ -23,7 +23,7 @@ const READ_SIZE: usize = 16 * 1024;
 /// How long to wait for a reply before all connections are checked, in milliseconds.
 const POLL_TIMEOUT_MS: u8 = 2;
 
-/// Runs a load over TCP on a separate thread. It needs a pace by number outstanding and a time limit.
+/// Runs a load over TCP on a separate thread. It requires `Pace::Outstanding` and `LoadEnd::Time`.
 pub(crate) fn run(load: &Load<'_>) -> io::Result<LoadResult> {
     let run = || {
         machine::pin(load.cpu);
@@ -34,7 +34,7 @@ pub(crate) fn run(load: &Load<'_>) -> io::Result<LoadResult> {
 
 fn load_streams(load: &Load<'_>) -> io::Result<LoadResult> {
     let (Pace::Outstanding(all), LoadEnd::Time(time)) = (load.pace, load.until) else {
-        return Err(io::Error::other("streams are loaded with a number outstanding, for a time"));
+        return Err(io::Error::other("a load over TCP requires Pace::Outstanding and LoadEnd::Time"));
     };
     let mut streams = Vec::new();
     for number in 0..load.sockets {

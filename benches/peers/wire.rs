@@ -135,8 +135,8 @@ impl<'r> Reply<'r> {
 /// Class and reach in an Extended DNS Error that describes an egress path.
 fn parse_path(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let class = first_word(text.strip_prefix(b"egress=")?);
-    let path_of = !matches!(class, b"none" | b"more");
-    path_of.then(|| (class, after_last(text, b" reach=").map_or(&[][..], first_word)))
+    let is_path = !matches!(class, b"none" | b"more");
+    is_path.then(|| (class, after_last(text, b" reach=").map_or(&[][..], first_word)))
 }
 
 /// The text before the first space.

@@ -116,7 +116,7 @@ impl Workload {
         matches!(self, Self::Cached | Self::Mixed | Self::Miss | Self::Outage)
     }
 
-    /// Whether the generator spins if it has its own processor, so that the server does not pay for waking
+    /// Whether the generator spins if it has its own processor, so that the server spends no time on waking
     /// it. Not if the upstream shares that processor.
     pub(crate) fn spins(self) -> bool {
         matches!(self, Self::Local | Self::Cached | Self::Latency | Self::Log | Self::Growth)
@@ -152,13 +152,14 @@ impl Plan {
                 random_order(&mut rng, |_| miss)
             }
             Workload::Mixed => {
-                let (names, by_name) = (queries.add_all(forwarded()), Zipf::new(FORWARDED));
-                let (nonexistent, by_nowhere) = (queries.add_all(nonexistent()), Zipf::new(NONEXISTENT));
+                let (names, forwarded_zipf) = (queries.add_all(forwarded()), Zipf::new(FORWARDED));
+                let (nonexistent, nonexistent_zipf) =
+                    (queries.add_all(nonexistent()), Zipf::new(NONEXISTENT));
                 let miss = new_names(&mut queries);
                 random_order(&mut rng, |rng| match rng.below(100) {
-                    0..70 => names[by_name.draw(rng)],
+                    0..70 => names[forwarded_zipf.draw(rng)],
                     70..90 => draw_local(rng),
-                    90..99 => nonexistent[by_nowhere.draw(rng)],
+                    90..99 => nonexistent[nonexistent_zipf.draw(rng)],
                     _ => miss,
                 })
             }

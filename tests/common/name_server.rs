@@ -56,7 +56,7 @@ impl Response {
     }
 }
 
-/// A name server with a response for each question. All other questions get NXDOMAIN. Dropping it stops the
+/// A name server with scripted responses; questions without one get NXDOMAIN. Dropping it stops the
 /// server.
 pub(crate) struct Server {
     pub address: SocketAddr,

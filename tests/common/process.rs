@@ -11,7 +11,7 @@ use super::TIMEOUT;
 /// Path of the program that cargo built.
 pub(crate) const PLUSTWO: &str = env!("CARGO_BIN_EXE_plustwo");
 
-/// Runs the program and waits for its end.
+/// Runs the program and waits until it exits.
 pub(crate) fn plustwo(arguments: &[&str]) -> Output {
     Command::new(PLUSTWO).args(arguments).output().unwrap()
 }

@@ -1,4 +1,4 @@
-//! The name server of all tests, over UDP and TCP on one port of loopback. Its behaviour is a value, for all
+//! The name server used by tests, over UDP and TCP on one port of loopback. Its behaviour is a value, for all
 //! queries or for one name, and can be changed while it runs.
 //!
 //! ```text
@@ -144,8 +144,8 @@ behaviours! {
     "sends a CNAME record whose name ends beyond it" NameBeyondRecord,
     "sends a record that ends beyond the message" RecordBeyondMessage,
     // Records that do not answer the question.
-    "answers with the record of another name" OtherOwner,
-    "adds the record of another name to its answer" OtherOwnerAdded,
+    "answers with a record of another name" OtherOwner,
+    "adds a record of another name to its answer" OtherOwnerAdded,
     "adds the address of another upstream's name to its answer" OtherUpstreamsName,
     "adds addresses of other names to the additional section" AdditionalAddresses,
     "adds the NS records of another zone to the authority section" AuthorityOfOthers,

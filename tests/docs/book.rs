@@ -21,7 +21,7 @@ fn every_page_is_in_the_table_of_contents_and_every_entry_is_a_page() {
         Vec::<&PathBuf>::new(),
         "not in docs/SUMMARY.md"
     );
-    assert_eq!(listed.difference(&pages).collect::<Vec<_>>(), Vec::<&PathBuf>::new(), "no page");
+    assert_eq!(listed.difference(&pages).collect::<Vec<_>>(), Vec::<&PathBuf>::new(), "not a page");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn quoted_scenarios_exist() {
             quotes += 1;
         }
     }
-    assert!(quotes > 0, "docs/scenarios.md shows one");
+    assert!(quotes > 0, "at least docs/scenarios.md quotes a scenario");
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn every_scenario_file_is_included_in_a_page() {
         for directive in read(&page).split("{{#include ").skip(1) {
             let path = directive.split(['}', ':']).next().unwrap_or_default();
             let path = resolve_path(&page, path);
-            let text = read(&path); // A file that is not there is reported.
+            let text = read(&path); // A missing file is reported.
             assert!(
                 text.starts_with("# "),
-                "{} is included from its third line on, below its title",
+                "{} must begin with a title: pages include it from the third line on",
                 path.display()
             );
             included.insert(path);
@@ -87,7 +87,7 @@ fn every_scenario_file_is_included_in_a_page() {
     assert_eq!(left_out, Vec::<&PathBuf>::new(), "no page of docs/ includes these");
 }
 
-/// A link from a page to another one, or within it.
+/// A link to another page, or to a heading of the same page.
 struct Link {
     /// As written.
     written: String,

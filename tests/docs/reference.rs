@@ -199,7 +199,7 @@ impl Reference {
                 let default = match default(section, key) {
                     Default::Required => "**required**".to_owned(),
                     Default::Value(value) => format!("`{}`", toml_text(&value)),
-                    Default::Table => "see there".to_owned(),
+                    Default::Table => "see the section".to_owned(),
                     Default::None => "–".to_owned(),
                     Default::Unknown => "**not in the schema**".to_owned(),
                 };
@@ -233,7 +233,7 @@ impl Reference {
         paths
     }
 
-    /// The keys and values without a doc comment, and defaults that the schema lacks.
+    /// The keys and values without a doc comment, and the keys whose default is not in the schema.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for section in self.sections() {
@@ -342,9 +342,9 @@ enum Default {
     Required,
     /// A value.
     Value(Value),
-    /// The section has defaults of its keys.
+    /// The key is a section, whose keys have their own defaults.
     Table,
-    /// None, or as described.
+    /// No default, or a default that the description states.
     None,
     /// Not in the schema.
     Unknown,
@@ -381,14 +381,12 @@ fn properties<'s>(section: &Section<'s>) -> &'s Map<String, Value> {
 fn toml_value(value: &Value) -> toml::Value {
     match value {
         Value::Bool(value) => (*value).into(),
-        Value::Number(value) => value
-            .as_i64()
-            .map(toml::Value::from)
-            .or(value.as_f64().map(Into::into))
-            .expect("a number of TOML"),
+        Value::Number(value) => {
+            value.as_i64().map(toml::Value::from).or(value.as_f64().map(Into::into)).expect("a TOML number")
+        }
         Value::String(value) => value.as_str().into(),
         Value::Array(values) => values.iter().map(toml_value).collect::<Vec<_>>().into(),
-        Value::Null | Value::Object(_) => panic!("{value} is no default"),
+        Value::Null | Value::Object(_) => panic!("{value} cannot be a default"),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Transcripts in the manual equal the output of the program, for commands without a daemon.
 //!
 //! A fence is a transcript if it begins with `$ plustwo` and `explain`, `check`, `audit`, `diff` or `import`.
-//! A file that it names is the page's `# complete: NAME` fence, a `json` fence with its path after that word,
-//! or otherwise the `toml` fence before it.
+//! A file that a command names is the page's `# complete: NAME` fence or `json PATH` fence of that name,
+//! or otherwise the last `toml` fence before the transcript.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn every_transcript_matches_the_output() {
         }
     }
     assert!(shown > 50, "the transcripts were not found: {shown}");
-    assert_eq!(wrong, Vec::<String>::new(), "UPDATE_EXPECT=1 cargo test --test docs writes them updated");
+    assert_eq!(wrong, Vec::<String>::new(), "UPDATE_EXPECT=1 cargo test --test docs updates them");
 }
 
 /// A page with the actual output in its transcripts, and the number of commands.

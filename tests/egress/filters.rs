@@ -9,11 +9,16 @@ impl Packet<'_> {
     }
 
     /// Outbound rules of the client's groups.
-    pub(super) fn client_groups(&self, asked: IpAddr, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
+    pub(super) fn client_groups(
+        &self,
+        destination_address: IpAddr,
+        end: &End,
+        verdicts: &mut Vec<(Verdict, Reason)>,
+    ) {
         let Some(own) = self.own_groups().filter(|own| !own.is_empty()) else { return };
         let far = match (end, self.owner()) {
             // Outbound rules cannot refer to groups of another network.
-            _ if self.groups != Groups::Count => Some(vec![]),
+            _ if self.groups != Groups::ByMembership => Some(vec![]),
             (End::InVpc(vpc), Some(owner)) if !owner.groups.is_empty() => {
                 Some(owner.groups.iter().map(|group| (*vpc, *group)).collect())
             }
@@ -26,7 +31,7 @@ impl Packet<'_> {
             return;
         }
         let rules = groups.iter().flat_map(|group| group.egress.iter().flatten());
-        verdicts.push((self.any_match(rules, &[asked], far.as_deref()), Reason::SgDenied));
+        verdicts.push((self.any_match(rules, &[destination_address], far.as_deref()), Reason::SgDenied));
     }
 
     /// Inbound rules of the groups of the destination's interface.
@@ -36,7 +41,7 @@ impl Packet<'_> {
             return;
         }
         let rules = owner.groups.iter().flat_map(|group| &self.net.vpcs[*vpc].groups[*group].ingress);
-        // Groups of clients behind a transit gateway do not apply to endpoints.
+        // Endpoints cannot refer to security groups of clients behind a transit gateway.
         let own = match owner.kind {
             Kind::Endpoint if self.groups == Groups::Unknown => Some(vec![]),
             _ => self.own_groups(),
@@ -44,7 +49,7 @@ impl Packet<'_> {
         verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenied));
     }
 
-    /// Whether any rule matches port 443 and the other end, for each address that it may have.
+    /// Whether any rule allows port 443 for the peer, combined over all addresses that the peer may have.
     fn any_match<'r>(
         &self,
         rules: impl Iterator<Item = &'r GroupRule>,
@@ -54,9 +59,9 @@ impl Packet<'_> {
         let rules: Vec<&GroupRule> = rules.collect();
         let of = |address: &IpAddr| {
             let verdicts = rules.iter().map(|rule| {
-                let is_for_all = rule.protocol == "-1";
-                let is_tcp = is_for_all || matches!(rule.protocol, "tcp" | "6");
-                let has_port = is_for_all || (rule.ports.0 <= 443 && 443 <= rule.ports.1);
+                let is_any_protocol = rule.protocol == "-1";
+                let is_tcp = is_any_protocol || matches!(rule.protocol, "tcp" | "6");
+                let has_port = is_any_protocol || (rule.ports.0 <= 443 && 443 <= rule.ports.1);
                 if !is_tcp || !has_port {
                     return Verdict::Stops;
                 }
@@ -67,16 +72,16 @@ impl Packet<'_> {
                     }
                     Peer::Cidr(_) | Peer::List(_) => Verdict::Stops,
                     Peer::Group(vpc, group) => match (self.groups, groups) {
-                        (Groups::MeanNothing, _) | (_, Some([])) => Verdict::Stops,
+                        (Groups::Never, _) | (_, Some([])) => Verdict::Stops,
                         (Groups::Unknown, _) | (_, None) => Verdict::Unknown,
-                        (Groups::Count, Some(own)) if own.contains(&(*vpc, *group)) => Verdict::Passes,
-                        (Groups::Count, Some(_)) => Verdict::Stops,
+                        (Groups::ByMembership, Some(own)) if own.contains(&(*vpc, *group)) => Verdict::Passes,
+                        (Groups::ByMembership, Some(_)) => Verdict::Stops,
                     },
                 }
             });
             verdicts.max().unwrap_or(Verdict::Stops)
         };
-        together(addresses.iter().map(of))
+        combine(addresses.iter().map(of))
     }
 
     /// The network ACL of each boundary, for the packet and its reply.
@@ -85,9 +90,9 @@ impl Packet<'_> {
             let acl = &self.net.vpcs[*vpc].acls[*acl];
             let far = if *is_out { std::slice::from_ref(to) } else { from };
             let forth = far.iter().map(|address| first_match(acl, *is_out, 443, *address));
-            verdicts.push((together(forth), Reason::NaclDenied));
+            verdicts.push((combine(forth), Reason::NaclDenied));
             // Replies go to an ephemeral port: those around each boundary of a rule represent the others.
-            let borders = acl.entries.iter().flat_map(|entry| {
+            let boundaries = acl.entries.iter().flat_map(|entry| {
                 [
                     entry.ports.0.saturating_sub(1),
                     entry.ports.0,
@@ -95,11 +100,11 @@ impl Packet<'_> {
                     entry.ports.1.saturating_add(1),
                 ]
             });
-            let ports: Vec<u16> = borders.chain([1024, u16::MAX]).filter(|port| *port >= 1024).collect();
+            let ports: Vec<u16> = boundaries.chain([1024, u16::MAX]).filter(|port| *port >= 1024).collect();
             let back = far.iter().flat_map(|address| {
                 ports.iter().map(move |port| first_match(acl, !*is_out, *port, *address))
             });
-            verdicts.push((together(back), Reason::NaclDenied));
+            verdicts.push((combine(back), Reason::NaclDenied));
         }
     }
 }
@@ -107,9 +112,9 @@ impl Packet<'_> {
 /// The result of the rule with the lowest number that matches this port and address.
 fn first_match(acl: &Acl, is_egress: bool, port: u16, address: IpAddr) -> Verdict {
     let matching = acl.entries.iter().filter(|entry| {
-        let is_for_all = entry.protocol == "-1";
-        let is_tcp = is_for_all || matches!(entry.protocol, "tcp" | "6");
-        let has_port = is_for_all || (entry.ports.0 <= port && port <= entry.ports.1);
+        let is_any_protocol = entry.protocol == "-1";
+        let is_tcp = is_any_protocol || matches!(entry.protocol, "tcp" | "6");
+        let has_port = is_any_protocol || (entry.ports.0 <= port && port <= entry.ports.1);
         entry.is_egress == is_egress && is_tcp && has_port && entry.cidr.contains(&address)
     });
     match matching.min_by_key(|entry| entry.number) {
@@ -119,7 +124,7 @@ fn first_match(acl: &Acl, is_egress: bool, port: u16, address: IpAddr) -> Verdic
 }
 
 /// The combined verdict: unknown if they differ.
-fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+fn combine(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     let mut all = verdicts;
     let Some(first) = all.next() else { return Verdict::Passes };
     if all.all(|verdict| verdict == first) { first } else { Verdict::Unknown }

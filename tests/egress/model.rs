@@ -19,7 +19,7 @@ pub(crate) struct Vpc {
     pub tables: Vec<Vec<Route>>,
     pub acls: Vec<Acl>,
     pub groups: Vec<Group>,
-    /// Everything with an address: for each the subnet and the groups.
+    /// Everything that has an address, with its subnet and groups.
     pub interfaces: Vec<Interface>,
     pub nats: Vec<Nat>,
 }
@@ -57,7 +57,7 @@ pub(crate) enum Target {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    Written,
+    Static,
     Local,
     List(usize),
     DirectConnect,
@@ -75,7 +75,7 @@ pub(crate) struct Route {
 
 #[derive(Debug)]
 pub(crate) struct Acl {
-    /// Direction, number, protocol, ports, prefix, action.
+    /// Entries of both directions, in any order of their numbers.
     pub entries: Vec<AclEntry>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) enum Peer {
 pub(crate) enum Kind {
     Instance { is_public: bool },
     Endpoint,
-    Appliance { is_public: bool, passes_on: bool },
+    Appliance { is_public: bool, forwards: bool },
 }
 
 #[derive(Debug)]
@@ -138,7 +138,7 @@ pub(crate) struct Nat {
 #[derive(Debug)]
 pub(crate) struct TransitGateway {
     pub attachments: Vec<Attachment>,
-    /// None: the default route table.
+    /// If empty, the default route table is used.
     pub tables: Vec<TransitTable>,
 }
 
@@ -173,7 +173,7 @@ pub(crate) struct TransitRoute {
 pub(crate) struct Site {
     pub cidr: IpNet,
     pub has_internet: bool,
-    /// The VPC; for a Direct Connect gateway, its declared virtual private gateway.
+    /// The VPC and, for a Direct Connect gateway, the VPC of the declared virtual private gateway, if any.
     pub links: Vec<(usize, Option<Option<usize>>)>,
 }
 
@@ -184,7 +184,7 @@ pub(crate) struct Client {
     pub subnet: usize,
     pub v4: Option<IpAddr>,
     pub v6: Option<IpAddr>,
-    /// The number of its interface, if declared.
+    /// Index of its interface, if declared.
     pub interface: Option<usize>,
 }
 

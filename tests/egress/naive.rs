@@ -9,10 +9,10 @@ use crate::model::*;
 
 mod filters;
 
-/// Maximum number of route tables for a packet.
-const MOST_TABLES: usize = 64;
+/// Maximum number of route tables that a packet may pass.
+const MAX_TABLES: usize = 64;
 /// Maximum number of consecutive transit gateways.
-const MOST_GATEWAYS: usize = 64;
+const MAX_GATEWAYS: usize = 64;
 
 /// The result for a path.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct NaivePath {
     pub matched: Option<IpNet>,
     pub reach: Reach,
     pub reason: Option<Reason>,
-    /// Whether a filter saw a sender that may have one of many addresses.
+    /// Whether the source address is one of several possible ones where a filter is evaluated.
     pub is_loose: bool,
 }
 
@@ -39,16 +39,16 @@ enum Verdict {
     Passes,
 }
 
-/// Whether rules can refer to the groups at the other end.
+/// Whether rules that refer to the peer's security groups can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Groups {
-    MeanNothing,
+    Never,
     Unknown,
-    Count,
+    ByMembership,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+enum Sender {
     Client,
     PublicNat,
     PrivateNat,
@@ -72,18 +72,18 @@ struct Packet<'n> {
     to: IpAddr,
     /// One address or, if undeclared, some of the possible ones.
     from: Vec<IpAddr>,
-    by: By,
+    sender: Sender,
     groups: Groups,
     /// Where replies must arrive.
     home: usize,
     /// The VPC and subnet of its position.
     at: (usize, Option<usize>),
-    is_passing: bool,
+    is_from_other_vpc: bool,
     is_reply: bool,
     is_translated: bool,
     /// The VPCs whose Gateway Load Balancer endpoint this sender's packets pass.
     inspected: Vec<usize>,
-    /// Whether replies pass different ones.
+    /// Whether replies pass other Gateway Load Balancer endpoints than the requests.
     is_asymmetric: bool,
     tables: usize,
     /// The VPC, the network ACL, the direction, source and destination.
@@ -99,7 +99,7 @@ pub(crate) fn path(net: &Net, client: &Client, to: IpAddr) -> NaivePath {
     if packet.matched.is_none() {
         packet.class = Class::Unreachable;
     }
-    let way = |reach, reason| NaivePath {
+    let outcome = |reach, reason| NaivePath {
         class: packet.class,
         matched: packet.matched,
         reach,
@@ -107,8 +107,8 @@ pub(crate) fn path(net: &Net, client: &Client, to: IpAddr) -> NaivePath {
         is_loose: packet.crossings.iter().any(|crossing| crossing.3.len() > 1) || packet.from.len() > 1,
     };
     match end {
-        End::Dead(reason) => return way(Reach::Dead, Some(reason)),
-        End::Unknown(reason) => return way(Reach::Unknown, reason),
+        End::Dead(reason) => return outcome(Reach::Dead, Some(reason)),
+        End::Unknown(reason) => return outcome(Reach::Unknown, reason),
         End::InVpc(_) | End::AtSite | End::Outside => {}
     }
     let mut verdicts = Vec::new();
@@ -116,14 +116,14 @@ pub(crate) fn path(net: &Net, client: &Client, to: IpAddr) -> NaivePath {
     packet.acls(&mut verdicts);
     packet.owner_groups(&end, &mut verdicts);
     if let Some((_, reason)) = verdicts.iter().find(|(verdict, _)| *verdict == Verdict::Stops) {
-        return way(Reach::Blocked, Some(*reason));
+        return outcome(Reach::Blocked, Some(*reason));
     }
     if packet.is_asymmetric {
-        return way(Reach::Unknown, Some(Reason::AsymmetricRouting));
+        return outcome(Reach::Unknown, Some(Reason::AsymmetricRouting));
     }
     match verdicts.iter().any(|(verdict, _)| *verdict == Verdict::Unknown) {
-        true => way(Reach::Unknown, None),
-        false => way(Reach::Ok, None),
+        true => outcome(Reach::Unknown, None),
+        false => outcome(Reach::Ok, None),
     }
 }
 
@@ -143,11 +143,11 @@ impl<'n> Packet<'n> {
             client,
             to,
             from: vec![from],
-            by: By::Client,
-            groups: Groups::Count,
+            sender: Sender::Client,
+            groups: Groups::ByMembership,
             home: at.0,
             at,
-            is_passing: false,
+            is_from_other_vpc: false,
             is_reply: false,
             is_translated: false,
             inspected: Vec::new(),
@@ -218,13 +218,13 @@ impl<'n> Packet<'n> {
         self.at.1 = Some(subnet);
     }
 
-    fn follow(&mut self, table: usize, lacking: Reason) -> End {
+    fn follow(&mut self, table: usize, no_route: Reason) -> End {
         self.tables += 1;
-        if self.tables > MOST_TABLES {
+        if self.tables > MAX_TABLES {
             return End::Dead(Reason::RoutingLoop);
         }
         let is_first = self.tables == 1;
-        let Some((net, route)) = self.best(table) else { return End::Dead(lacking) };
+        let Some((net, route)) = self.best(table) else { return End::Dead(no_route) };
         if is_first {
             self.matched = Some(net);
             self.class = Class::Local;
@@ -262,11 +262,11 @@ impl<'n> Packet<'n> {
         if own_subnet.is_none() || own_subnet != self.at.1 {
             self.leave();
         }
-        let translates_perhaps = matches!(
+        let may_translate = matches!(
             route.target,
             Target::Nat(_) | Target::Transit(_) | Target::LoadBalancer | Target::Appliance
         );
-        if is_nat64(self.to) && !translates_perhaps {
+        if is_nat64(self.to) && !may_translate {
             return End::Dead(Reason::Nat64PrefixWithoutNat);
         }
         match route.target {
@@ -275,16 +275,16 @@ impl<'n> Packet<'n> {
             Target::Peering(number) => self.peering(number),
             Target::Transit(number) => self.transit(number),
             Target::Private => self.private(),
-            Target::Gateway if self.is_passing => End::Dead(Reason::GatewayEndpointNotTransitive),
+            Target::Gateway if self.is_from_other_vpc => End::Dead(Reason::GatewayEndpointNotTransitive),
             Target::Gateway => End::Outside,
             Target::LoadBalancer => {
-                self.groups = Groups::MeanNothing;
+                self.groups = Groups::Never;
                 self.enter(2);
                 self.inspected.push(self.at.0);
                 self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
             }
             Target::Appliance => {
-                let Kind::Appliance { is_public, passes_on } = self.vpc().interfaces[3].kind else {
+                let Kind::Appliance { is_public, forwards: passes_on } = self.vpc().interfaces[3].kind else {
                     unreachable!()
                 };
                 if self.vpc().interfaces[3].addresses.contains(&self.to) {
@@ -293,11 +293,11 @@ impl<'n> Packet<'n> {
                 if !passes_on {
                     return End::Dead(Reason::SourceDestCheck);
                 }
-                self.groups = Groups::MeanNothing;
+                self.groups = Groups::Never;
                 self.enter(2);
-                // A private one keeps the previous state.
+                // One without a public address does not change the sender.
                 if is_public {
-                    self.by = By::PublicAppliance;
+                    self.sender = Sender::PublicAppliance;
                 }
                 self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
             }
@@ -335,7 +335,7 @@ impl<'n> Packet<'n> {
         self.all_replies(at, |reply| reply.follow(table, Reason::NoRoute))
     }
 
-    /// Whether replies sent this way arrive, for all addresses of the sender.
+    /// Whether replies that `send` sends arrive, for all possible addresses of the sender.
     fn all_replies(&mut self, at: (usize, Option<usize>), send: impl Fn(&mut Self) -> End) -> bool {
         let mut is_asymmetric = false;
         for from in &self.from {
@@ -368,19 +368,19 @@ impl<'n> Packet<'n> {
         }
         let client = self.client;
         let home = &self.net.vpcs[client.vpc];
-        let has = match self.by {
-            By::PublicNat => Some(true),
-            By::PrivateNat => Some(false),
-            By::PublicAppliance => {
+        let has = match self.sender {
+            Sender::PublicNat => Some(true),
+            Sender::PrivateNat => Some(false),
+            Sender::PublicAppliance => {
                 let table = self.at.1.map(|subnet| self.vpc().subnets[subnet].table);
                 if !self.replies_arrive(self.at.1, table) {
                     return End::Dead(Reason::NoReturnRoute);
                 }
                 Some(true)
             }
-            By::Client if self.is_passing => Some(false),
-            By::Client if self.to.is_ipv6() => Some(client.v6.is_some()),
-            By::Client => match client.interface {
+            Sender::Client if self.is_from_other_vpc => Some(false),
+            Sender::Client if self.to.is_ipv6() => Some(client.v6.is_some()),
+            Sender::Client => match client.interface {
                 Some(number) => Some(home.interfaces[number].kind == Kind::Instance { is_public: true }),
                 None => home.subnets[client.subnet].map_public,
             },
@@ -393,8 +393,8 @@ impl<'n> Packet<'n> {
     }
 
     fn nat(&mut self, number: usize) -> End {
-        // A public one sends to an internet gateway.
-        if self.by == By::PublicNat {
+        // A public NAT gateway sends to an internet gateway only.
+        if self.sender == Sender::PublicNat {
             return End::Dead(Reason::NatSubnetHasNoInternetRoute);
         }
         let nat = &self.vpc().nats[number];
@@ -425,12 +425,12 @@ impl<'n> Packet<'n> {
                 .map(|text| ip(&text.replace("{}", &n.to_string())))
                 .to_vec(),
         };
-        self.by = if nat.is_public { By::PublicNat } else { By::PrivateNat };
+        self.sender = if nat.is_public { Sender::PublicNat } else { Sender::PrivateNat };
         self.home = self.at.0;
-        self.is_passing = false;
+        self.is_from_other_vpc = false;
         self.is_translated = true;
         self.inspected.clear();
-        self.groups = Groups::MeanNothing;
+        self.groups = Groups::Never;
         self.follow(table, Reason::NatSubnetHasNoInternetRoute)
     }
 
@@ -440,7 +440,7 @@ impl<'n> Packet<'n> {
         let has = ["10.{}.0.0/16", "2001:db8:{}::/56"]
             .iter()
             .any(|net| cidr(&net.replace("{}", &(far + 1).to_string())).contains(&self.to));
-        if self.is_passing || !has {
+        if self.is_from_other_vpc || !has {
             return End::Dead(Reason::PeeringNotTransitive);
         }
         self.at = (far, None);
@@ -467,7 +467,7 @@ impl<'n> Packet<'n> {
     }
 
     fn beyond(&mut self, mut number: usize, mut from: usize, zone: Option<&str>) -> End {
-        for _ in 0..MOST_GATEWAYS {
+        for _ in 0..MAX_GATEWAYS {
             let gateway = &self.net.gateways[number];
             let Some(attachment) = self.gateway_route(gateway, from) else {
                 return End::Dead(Reason::TgwNoRoute);
@@ -481,7 +481,7 @@ impl<'n> Packet<'n> {
                         .iter()
                         .position(|own| own.to == Attached::Gateway(number));
                     let Some(back) = back else { return End::Unknown(Some(Reason::TargetNotModelled)) };
-                    self.groups = Groups::MeanNothing;
+                    self.groups = Groups::Never;
                     (number, from) = (*other, back);
                 }
                 Attached::Site => {
@@ -495,11 +495,11 @@ impl<'n> Packet<'n> {
                 }
                 Attached::Vpc(vpc, subnets) => {
                     self.groups = self.groups.min(Groups::Unknown);
-                    self.is_passing = true;
-                    // Addresses of the previous VPC are unknown to this one's internet gateway.
-                    self.by = match self.by {
-                        By::PublicNat | By::PrivateNat => By::PrivateNat,
-                        By::PublicAppliance | By::Client => By::Client,
+                    self.is_from_other_vpc = true;
+                    // This VPC's internet gateway does not translate addresses of the previous VPC.
+                    self.sender = match self.sender {
+                        Sender::PublicNat | Sender::PrivateNat => Sender::PrivateNat,
+                        Sender::PublicAppliance | Sender::Client => Sender::Client,
                     };
                     let all = &self.net.vpcs[*vpc].subnets;
                     let entry =
@@ -575,7 +575,7 @@ impl<'n> Packet<'n> {
     }
 
     fn private(&mut self) -> End {
-        if self.is_passing {
+        if self.is_from_other_vpc {
             return End::Dead(Reason::GatewayNotTransitive);
         }
         let is_linked = self.net.site.links.iter().any(|(vpc, gateway)| {

@@ -151,7 +151,7 @@ impl Net {
                 groups: some_groups(dice),
             },
             Interface {
-                kind: Kind::Appliance { is_public: dice.one_in(2), passes_on: !dice.one_in(4) },
+                kind: Kind::Appliance { is_public: dice.one_in(2), forwards: !dice.one_in(4) },
                 subnet: 2,
                 addresses: at(2, 40).to_vec(),
                 groups: vec![],
@@ -233,7 +233,7 @@ impl Net {
                     target = Target::Private;
                     dice.pick(&[Rank::DirectConnect, Rank::VpnStatic, Rank::VpnBgp])
                 }
-                To::Cidr(_) => Rank::Written,
+                To::Cidr(_) => Rank::Static,
             };
             let state = match dice.below(16) {
                 14 => "blackhole",
@@ -251,7 +251,7 @@ impl Net {
         format!("vpc-{}", vpc + 1)
     }
 
-    pub(crate) fn vpc_numbered(&self, id: &str) -> usize {
+    pub(crate) fn vpc_index(&self, id: &str) -> usize {
         id.trim_start_matches("vpc-").parse::<usize>().unwrap() - 1
     }
 

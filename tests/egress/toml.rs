@@ -123,7 +123,7 @@ impl Vpc {
                     }
                     Rank::VpnStatic => ", origin = \"EnableVgwRoutePropagation\", learnt_by = \"vpn-static\"",
                     Rank::VpnBgp => ", origin = \"EnableVgwRoutePropagation\", learnt_by = \"vpn-bgp\"",
-                    Rank::Written | Rank::Local | Rank::List(_) => "",
+                    Rank::Static | Rank::Local | Rank::List(_) => "",
                 };
                 let _ = writeln!(
                     text,
@@ -197,7 +197,7 @@ impl Vpc {
                     own.keys(n, "\n"),
                     if is_public { format!("\npublic_address = \"203.0.113.{n}\"") } else { String::new() }
                 ),
-                Kind::Appliance { is_public, passes_on } => writeln!(
+                Kind::Appliance { is_public, forwards: passes_on } => writeln!(
                     text,
                     "[[vpc.network_interface]]\nid = \"eni-{n}-{number}\"\n{}\nsource_dest_check = {}{}",
                     own.keys(n, "\n"),
@@ -270,13 +270,13 @@ impl TransitGateway {
                 "[[transit_gateway.route_table]]\nid = \"tgw-rtb-{number}-{n}\"\nassociations = {associations:?}\npropagations = {propagations:?}\nroutes = ["
             );
             for route in &table.routes {
-                let way = match route.attachment {
+                let route_target = match route.attachment {
                     Some(own) => format!("attachment = \"{}\"", id(own)),
                     None => "state = \"blackhole\"".to_owned(),
                 };
                 let _ = writeln!(
                     text,
-                    "  {{ destination = \"{}\", {way}, propagated = {} }},",
+                    "  {{ destination = \"{}\", {route_target}, propagated = {} }},",
                     route.to, route.is_propagated
                 );
             }

@@ -1,4 +1,4 @@
-//! Clients for DNS over TLS and DNS over HTTPS that trust a single certificate, and such certificates.
+//! Clients for DNS over TLS and DNS over HTTPS that trust a single certificate, and its generator.
 
 use std::fs;
 use std::io;
@@ -95,7 +95,7 @@ impl Dot {
         Ok(Self { runtime, stream })
     }
 
-    /// Whether the session was resumed.
+    /// The kind of handshake: full or resumed.
     pub(crate) fn handshake_kind(&self) -> rustls::HandshakeKind {
         self.stream.get_ref().1.handshake_kind().unwrap()
     }
@@ -105,7 +105,7 @@ impl Dot {
         self.runtime.block_on(self.stream.shutdown()).unwrap();
     }
 
-    /// Whether the server closes the connection with close_notify, without another octet.
+    /// Whether the server closes the connection with close_notify, without sending anything else.
     pub(crate) fn is_closed_in_order(&mut self) -> bool {
         let mut rest = Vec::new();
         let end = self.runtime.block_on(in_time(self.stream.read_to_end(&mut rest)));

@@ -39,7 +39,7 @@ impl Running {
     /// Stops the listener and waits until it has ended.
     async fn stop(self) {
         let _ = self.stop.send(());
-        soon(self.task).await.expect("the listener does not panic");
+        in_time(self.task).await.expect("the listener does not panic");
     }
 }
 
@@ -49,6 +49,6 @@ async fn stopped(signal: oneshot::Receiver<()>) {
 }
 
 /// Awaits a future; panics if it takes a minute.
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("completes in time")
 }

@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::lab::{SHORTEST, assert_answered, engine, listener_identity, query, workers};
-use crate::{Running, port_zero, soon, stopped};
+use crate::{Running, in_time, port_zero, stopped};
 
 fn limits() -> TcpLimits {
     TcpLimits {
@@ -37,7 +37,7 @@ fn open(limits: TcpLimits) -> Running {
 }
 
 async fn connect(listener: &Running) -> TcpStream {
-    let stream = soon(TcpStream::connect(listener.address)).await;
+    let stream = in_time(TcpStream::connect(listener.address)).await;
     stream.expect("connected")
 }
 
@@ -47,7 +47,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    soon(async {
+    in_time(async {
         let length = stream.read_u16().await?;
         let mut message = vec![0; length.into()];
         stream.read_exact(&mut message).await?;
@@ -64,7 +64,7 @@ async fn exchange(stream: &mut TcpStream, message: &[u8]) -> io::Result<Vec<u8>>
 /// Whether the server closes the connection without sending another octet.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut octet = [0];
-    !matches!(soon(stream.read(&mut octet)).await, Ok(1..))
+    !matches!(in_time(stream.read(&mut octet)).await, Ok(1..))
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_half_closed_connection_gets_its_answers() {
     client.write_all(&queries).await.expect("written");
     client.shutdown().await.expect("half closed");
     let mut received = Vec::new();
-    soon(client.read_to_end(&mut received)).await.expect("closed in order");
+    in_time(client.read_to_end(&mut received)).await.expect("closed in order");
     let mut left = received.as_slice();
     for id in 0..50 {
         let (length, rest) = left.split_first_chunk().expect("another reply");
@@ -170,7 +170,7 @@ async fn connections_are_limited_per_client_and_in_total() {
 
     drop(first);
     // The slot is free as soon as the listener has noticed the end.
-    soon(async {
+    in_time(async {
         loop {
             let mut retry = connect(&listener).await;
             if exchange(&mut retry, &query(4, 100)).await.is_ok() {
@@ -185,7 +185,7 @@ async fn connections_are_limited_per_client_and_in_total() {
 async fn connect_from(ip: &str, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(port_zero(ip)).expect("a loopback address");
-    soon(socket.connect(to)).await.expect("connected")
+    in_time(socket.connect(to)).await.expect("connected")
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn a_client_that_never_reads_is_disconnected_while_others_are_served() {
     let socket = TcpSocket::new_v4().expect("a socket");
     // Replies are short: a small buffer fills up soon.
     socket.set_recv_buffer_size(4096).expect("a small buffer");
-    let mut unread = soon(socket.connect(listener.address)).await.expect("connected");
+    let mut unread = in_time(socket.connect(listener.address)).await.expect("connected");
     let flood = tokio::spawn(async move {
         let questions = framed(&query(1, SHORTEST)).repeat(100);
         // Ends when the listener closes the connection: the replies fill all buffers in between.
@@ -224,7 +224,7 @@ async fn single_octets_do_not_extend_the_idle_timeout() {
     let (mut input, mut output) = slow.split();
     output.write_all(&[0xff, 0xff]).await.expect("written");
     let mut octet = [0];
-    soon(async {
+    in_time(async {
         loop {
             tokio::select! {
                 read = input.read(&mut octet) => break assert!(!matches!(read, Ok(1..))),

@@ -9,7 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
 use crate::lab::{SHORTEST, assert_answered, engine, listener_identity, query, workers};
-use crate::{Running, port_zero, response, soon, stopped};
+use crate::{Running, in_time, port_zero, response, stopped};
 
 /// A running UDP listener on `ip`, or `None` if the host has no such address.
 fn open(ip: &str) -> Option<Running> {
@@ -40,7 +40,7 @@ async fn exchange(client: &UdpSocket, to: SocketAddr, message: &[u8]) -> (Vec<u8
 
 async fn receive(client: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 65_535];
-    let (length, from) = soon(client.recv_from(&mut buffer)).await.expect("a reply");
+    let (length, from) = in_time(client.recv_from(&mut buffer)).await.expect("a reply");
     buffer.truncate(length);
     (buffer, from)
 }

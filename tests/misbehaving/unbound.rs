@@ -45,7 +45,7 @@ impl Drop for Unbound {
 }
 
 impl Unbound {
-    /// Starts a forwarder of all names to a server, without validation and query name minimisation, and
+    /// Starts Unbound as a forwarder of all names to a server, without validation or QNAME minimisation, and
     /// otherwise with default settings.
     fn start(program: &str, server: SocketAddr, over_tcp: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
-//! The order-independence property: what a question is answered does not depend on the questions before it.
+//! The order-independence property: the answer to a query does not depend on the queries before it.
 //!
-//! The upstreams are static: each answer is a pure function of the server and the question. So a question
-//! that is answered in two ways was answered by something that another question left behind in a cache.
+//! The upstreams are static: each answer is a pure function of the server and the question. Two different
+//! answers to one question can therefore only result from what another query left in a cache.
 //!
-//! Questions are chosen by a function that gives numbers below a bound, so that a seeded generator and the
-//! octets of a fuzzer can both drive them.
+//! Queries are chosen by a function that returns numbers below a bound, so that a seeded generator and the
+//! octets of a fuzzer can both drive the choice.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -76,21 +76,21 @@ source = "127.0.99.0/24"
 place = "outside"
 "#;
 
-/// Domains that names are made below: of each upstream, of a zone, and some that are above others.
+/// Parents of the names: domains of each upstream and of a zone, some of them ancestors of others.
 const DOMAINS: &[&str] =
     &["", "com", "zz", "a.zz", "example", "corp.example", "a.corp.example", "private.example", "invalid-tld"];
 
-/// Labels of names, few, so that most names have ancestors and descendants among the others.
+/// Labels of names: only a few, so that most names have ancestors and descendants among the others.
 const LABELS: &[&str] = &["a", "b", "www", "host", "out", "*"];
 
-/// Names that aliases lead to. None of them is an alias.
+/// Targets of aliases. None of them is an alias itself.
 const TARGETS: &[&str] = &["t0.com", "t1.com", "t2.corp.example", "t3.a.zz", "host.private.example"];
 
-/// Common types, types with a meaning of their own in messages, and types that nothing has.
+/// Common types, types with a special meaning in messages, and types of which no name has records.
 const TYPES: &[u16] =
     &[1, 1, 28, 28, 0, 2, 5, 6, 12, 15, 16, 33, 39, 41, 43, 46, 47, 65, 251, 252, 255, 256, 65_280, 65_535];
 
-/// A question as a client sends it.
+/// A query of a client.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ClientQuery {
     message: Vec<u8>,
@@ -106,12 +106,12 @@ impl fmt::Debug for ClientQuery {
 }
 
 impl ClientQuery {
-    /// A question of class IN with RD from a client.
+    /// A query of class IN with RD from a client.
     pub(crate) fn plain(name: &str, qtype: u16, peer: [u8; 4]) -> Self {
         Self::with(name, qtype, 1, 0x0100, None, peer, Transport::Udp)
     }
 
-    /// Any question.
+    /// An arbitrary query.
     pub(crate) fn choose(below: &mut impl FnMut(usize) -> usize) -> Self {
         let mut name = DOMAINS[below(DOMAINS.len())].to_owned();
         if below(12) == 0 {
@@ -123,7 +123,7 @@ impl ClientQuery {
         }
         let qtype = TYPES[below(TYPES.len())];
         let class = [1, 1, 1, 1, 1, 1, 1, 4, 254, 255, 0][below(11)];
-        // RD, and now and then none; AD, CD.
+        // Usually RD, and any combination of AD and CD.
         let flags = if below(12) == 0 { 0 } else { 0x0100 } | [0, 0x20, 0x10, 0x30][below(4).min(below(4))];
         // No EDNS, or DO clear or set.
         let edns = [None, Some(0), Some(0x8000)][below(3)];
@@ -164,12 +164,12 @@ impl ClientQuery {
     }
 }
 
-/// What of a reply must not depend on the order: the rcode, the records and the owners of the authority
+/// The parts of a reply that must not depend on the order: rcode, answers, and owners in the authority
 /// section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
+pub(crate) enum ReplySummary {
     /// No reply.
-    Nothing,
+    NoReply,
     /// A reply.
     Reply {
         /// The rcode, as its name.
@@ -181,9 +181,9 @@ pub(crate) enum Answered {
     },
 }
 
-impl Answered {
+impl ReplySummary {
     fn of(reply: &[u8]) -> Self {
-        let message = Message::from_vec(reply).expect("the reply can be read");
+        let message = Message::from_vec(reply).expect("the reply is well-formed");
         let record = |r: &hickory_proto::rr::Record| format!("{} {} {}", r.name, r.record_type(), r.data);
         let owner = |r: &hickory_proto::rr::Record| format!("{} {}", r.name, r.record_type());
         Self::Reply {
@@ -194,7 +194,7 @@ impl Answered {
     }
 }
 
-/// Two static servers, for as long as the runtime runs that they were started in.
+/// Two static servers. They run until the runtime in which they were started is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Upstreams {
     internet: SocketAddr,
@@ -207,7 +207,7 @@ impl Upstreams {
         Self { internet: serve(0).await, corp: serve(1).await }
     }
 
-    /// An engine with nothing cached.
+    /// An engine with empty caches.
     fn engine(&self) -> Engine {
         let text = CONFIG
             .replace("{internet}", &self.internet.to_string())
@@ -219,58 +219,58 @@ impl Upstreams {
         Engine::open(&loaded.config, world).expect("there is no query log to open")
     }
 
-    /// The answers to questions one after the other, from an engine with nothing cached.
-    pub(crate) async fn answers(&self, questions: &[ClientQuery]) -> Vec<Answered> {
+    /// The replies of an engine, whose caches are empty at first, to queries sent one after the other.
+    pub(crate) async fn answers(&self, queries: &[ClientQuery]) -> Vec<ReplySummary> {
         let engine = self.engine();
         let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
-        let mut answers = Vec::with_capacity(questions.len());
-        for asked in questions {
-            let peer = SocketAddr::new(asked.peer, 40_000);
+        let mut answers = Vec::with_capacity(queries.len());
+        for query in queries {
+            let peer = SocketAddr::new(query.peer, 40_000);
             let local = IpAddr::from(Ipv4Addr::LOCALHOST);
-            let origin = MessageSource { peer, local, transport: asked.transport };
+            let source = MessageSource { peer, local, transport: query.transport };
             let mut out = Vec::new();
-            let is_answered = engine.answer(&listener, &asked.message, &origin, &mut out).await;
-            answers.push(if is_answered { Answered::of(&out) } else { Answered::Nothing });
+            let is_answered = engine.answer(&listener, &query.message, &source, &mut out).await;
+            answers.push(if is_answered { ReplySummary::of(&out) } else { ReplySummary::NoReply });
         }
         answers
     }
 
-    /// Asks questions in the order they have and in another. The smallest sequence whose last question is
-    /// answered otherwise than alone is described where a question is answered in two ways.
+    /// Sends the queries in their order and in another. If one has two answers, describes the shortest
+    /// sequence whose last query is not answered as it is alone.
     pub(crate) async fn check(
         &self,
-        questions: &[ClientQuery],
+        queries: &[ClientQuery],
         below: &mut impl FnMut(usize) -> usize,
     ) -> Result<(), String> {
-        let mut other_order = questions.to_vec();
+        let mut other_order = queries.to_vec();
         for at in (1..other_order.len()).rev() {
             other_order.swap(at, below(at + 1));
         }
-        let (one, other) = (self.answers(questions).await, self.answers(&other_order).await);
+        let (one, other) = (self.answers(queries).await, self.answers(&other_order).await);
         let mut known = std::collections::HashMap::new();
-        for (asked, answered) in questions.iter().zip(&one).chain(other_order.iter().zip(&other)) {
+        for (asked, answered) in queries.iter().zip(&one).chain(other_order.iter().zip(&other)) {
             if known.entry(asked).or_insert(answered) != &answered {
-                return Err(self.explain(asked, &[questions, &other_order]).await);
+                return Err(self.explain(asked, &[queries, &other_order]).await);
             }
         }
         Ok(())
     }
 
-    /// Finds the smallest sequence after which a question is answered otherwise than alone.
-    async fn explain(&self, asked: &ClientQuery, orders: &[&[ClientQuery]]) -> String {
-        let alone = self.last(&[], asked).await;
+    /// Finds the smallest sequence of queries that changes the reply to a query.
+    async fn explain(&self, query: &ClientQuery, orders: &[&[ClientQuery]]) -> String {
+        let alone = self.last(&[], query).await;
         for order in orders {
             let mut before: Vec<ClientQuery> = order.to_vec();
-            if self.last(&before, asked).await == alone {
+            if self.last(&before, query).await == alone {
                 continue;
             }
-            // Leaves out half, a quarter, … as long as the answer remains another.
+            // Removes a half, a quarter, and so on, as long as the reply still differs.
             let mut part = before.len().div_ceil(2);
             loop {
                 let mut at = 0;
                 while at < before.len() {
                     let rest = [&before[..at], &before[(at + part).min(before.len())..]].concat();
-                    match self.last(&rest, asked).await == alone {
+                    match self.last(&rest, query).await == alone {
                         true => at += part,
                         false => before = rest,
                     }
@@ -280,14 +280,14 @@ impl Upstreams {
                 }
                 part = part.div_ceil(2);
             }
-            let answered = self.last(&before, asked).await;
-            return format!("{asked:?}\n  alone: {alone:?}\n  after {before:#?}: {answered:?}");
+            let answered = self.last(&before, query).await;
+            return format!("{query:?}\n  alone: {alone:?}\n  after {before:#?}: {answered:?}");
         }
-        format!("{asked:?} is answered in two ways, and as alone after all questions once more")
+        format!("{query:?} has different replies, but repeating both sequences reproduces none")
     }
 
-    /// The answer to a question after others.
-    async fn last(&self, before: &[ClientQuery], asked: &ClientQuery) -> Answered {
+    /// The reply to a query that is sent after others.
+    async fn last(&self, before: &[ClientQuery], asked: &ClientQuery) -> ReplySummary {
         let all = [before, std::slice::from_ref(asked)].concat();
         self.answers(&all).await.pop().expect("there is one answer for each question")
     }
@@ -302,7 +302,7 @@ async fn serve(server: u8) -> SocketAddr {
         while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
             let Ok(query) = Query::parse(&buffer[..length]) else { continue };
             let mut out = Vec::new();
-            let answer = truth(server, &query.question);
+            let answer = server_answer(server, &query.question);
             encode(&query, &answer, &Annotations::default(), 65_535, 0, &mut out);
             let _ = socket.send_to(&out, peer).await;
         }
@@ -310,15 +310,15 @@ async fn serve(server: u8) -> SocketAddr {
     address
 }
 
-/// What a server answers: a pure function of the server and the question. For each name it is consistent over
-/// the types: the name exists for all of them or for none, and is an alias for all or for none. It is not
-/// consistent over names: below a name that does not exist there are names that do, as with servers that were
-/// not made with care.
-fn truth(server: u8, question: &Question) -> Answer {
+/// The answer of a server: a pure function of the server and the question. For each name it is consistent for
+/// all types: the name exists for all of them or for none, and is an alias for all or for none. It is not
+/// consistent between names: below a name that does not exist there may be names that do, as with badly
+/// configured servers.
+fn server_answer(server: u8, question: &Question) -> Answer {
     let Question { qname, qtype, .. } = question;
     let of_name = hash(server, qname, 0);
-    // Targets end their chains, and domains exist: a denial of them would hide what NODATA of a rare type
-    // does.
+    // Targets end their chains, and domains exist: NXDOMAIN for them would hide the effect of NODATA for a
+    // rare type.
     let is_plain = TARGETS.iter().chain(DOMAINS).any(|text| *qname == name_or_root(text));
     match of_name % 8 {
         0..=2 if !is_plain => denial(of_name, qname, Rcode::NXDOMAIN),
@@ -326,12 +326,12 @@ fn truth(server: u8, question: &Question) -> Answer {
             let target = name(TARGETS[(of_name >> 8) as usize % TARGETS.len()]);
             let alias =
                 RrSet::new(qname.clone(), RecordType::CNAME, ttl(of_name), vec![Rdata::from_name(&target)]);
-            // As a server that has the alias alone, or with the rest of the chain as a recursive server.
+            // Either the alias alone, or the whole chain, as from a recursive server.
             let is_alone = (of_name >> 16).is_multiple_of(2);
             if is_alone || matches!(*qtype, RecordType::CNAME | RecordType::ANY) {
                 return Answer::noerror(vec![alias]);
             }
-            let rest = truth(server, &Question { qname: target, ..question.clone() });
+            let rest = server_answer(server, &Question { qname: target, ..question.clone() });
             Answer { answer: [vec![alias], rest.answer].concat(), ..rest }
         }
         _ => match hash(server, qname, qtype.0) % 3 {
@@ -359,7 +359,7 @@ fn denial(of_name: u64, qname: &Name, rcode: Rcode) -> Answer {
     Answer { authority, ..Answer::empty(rcode) }
 }
 
-/// Data for a type; none for types that no server has records of.
+/// Data for a type. `None` for types of which no server has records.
 fn rdatas(qtype: RecordType, seed: u8) -> Option<Rdata> {
     match qtype.0 {
         1 => Some(Rdata::a(Ipv4Addr::new(192, 0, 2, seed))),
@@ -385,7 +385,7 @@ fn name_or_root(text: &str) -> Name {
     if text.is_empty() { Name::root() } else { name(text) }
 }
 
-/// A number by which everything is decided (FNV-1a, with the finisher of SplitMix64).
+/// A hash that determines the answers (FNV-1a with the finalizer of SplitMix64).
 fn hash(server: u8, name: &Name, qtype: u16) -> u64 {
     let octets = name.as_wire().iter().copied().chain([server]).chain(qtype.to_be_bytes());
     let mixed = octets.fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {

@@ -22,7 +22,7 @@ pub(crate) fn lines(world: &World, info: &str, queries: &[&str]) -> Result<Vec<S
         let [name, rtype] = words[..] else { continue };
         let question = Question {
             qname: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
-            qtype: rtype.parse().map_err(|_| format!("`{rtype}` is no type"))?,
+            qtype: rtype.parse().map_err(|_| format!("unknown record type `{rtype}`"))?,
             qclass: Class::IN,
         };
         if !lines.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) fn lines(world: &World, info: &str, queries: &[&str]) -> Result<Vec<S
         lines.push((*line).to_owned());
         options.answer(world, &question, &mut lines)?;
     }
-    if lines.is_empty() { Err(format!("`{info}` asks nothing")) } else { Ok(lines) }
+    if lines.is_empty() { Err(format!("`{info}` has no queries")) } else { Ok(lines) }
 }
 
 /// The options of a `dig` fence.
@@ -58,10 +58,10 @@ impl<'a> Options<'a> {
                 }
                 Some(("draw", n)) => options.draw = n.parse().map_err(|_| format!("draw `{n}`"))?,
                 None if word == "texts" => options.texts = true,
-                _ => return Err(format!("`{word}` says nothing to `{info}`")),
+                _ => return Err(format!("unknown option `{word}` of `{info}`")),
             }
         }
-        if options.from.is_empty() { Err(format!("`{info}` wants from=PLACE")) } else { Ok(options) }
+        if options.from.is_empty() { Err(format!("`{info}` requires from=PLACE")) } else { Ok(options) }
     }
 
     /// Appends a query's answer.
@@ -109,7 +109,7 @@ impl<'a> Options<'a> {
             );
             return Ok(Ok(Vantage { view, place }));
         }
-        let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is no place", self.from))?;
+        let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is not a location", self.from))?;
         Ok(world.vantage(plustwo::net::host_prefix(address), view).map_err(|nowhere| nowhere.to_string()))
     }
 }
@@ -121,10 +121,10 @@ fn claims(world: &World, vantage: Vantage, question: &Question, context: QueryCo
         return vec!["; no reply".to_owned()];
     };
     let line = |claim: &plustwo::explain::ClaimLine| {
-        let word = if claim.is_selected { "won " } else { "lost" };
+        let word = if claim.is_selected { "selected" } else { "rejected" };
         let through = claim.profile.as_ref().map(|id| format!(" through {id}")).unwrap_or_default();
-        let whose = format!("{} {}{through}", claim.kind, claim.id);
-        format!("; {word} {whose} on {} for {}: {}", claim.suffix, claim.name, claim.rule)
+        let source_of_claim = format!("{} {}{through}", claim.kind, claim.id);
+        format!("; {word} {source_of_claim} on {} for {}: {}", claim.suffix, claim.name, claim.rule)
     };
     let claims = reported.claims.iter().map(line);
     let delegations = reported.delegations.iter().map(|delegation| {
@@ -160,8 +160,8 @@ fn records(set: &RrSet, rotation: usize, outcome: &Outcome) -> impl Iterator<Ite
         let mut line = format!("{} {} IN {} {}", set.owner, set.ttl, set.rtype, rdata.to_text(set.rtype));
         let hints = rdata.hints(set.rtype);
         for address in rdata.address(set.rtype).iter().chain(&hints) {
-            let Some(way) = outcome.paths.iter().find(|path| path.address == *address) else { continue };
-            let path = &way.path;
+            let Some(found) = outcome.paths.iter().find(|path| path.address == *address) else { continue };
+            let path = &found.path;
             let _ = write!(line, "   ; egress={}", path.class.as_str());
             if !path.via.is_empty() {
                 let _ = write!(line, " via={}", path.via.join(","));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Difference, judge, rewritten};
+use super::{Difference, rewritten, run_suite};
 
 /// A suite with one query and its expected answer.
 fn suite(expected: &str) -> String {
@@ -13,7 +13,7 @@ fn suite(expected: &str) -> String {
 }
 
 fn judged(text: &str) -> Result<Vec<Difference>, Vec<String>> {
-    judge(Path::new("suite.md"), text)
+    run_suite(Path::new("suite.md"), text)
 }
 
 #[test]
@@ -32,18 +32,18 @@ fn a_wrong_expectation_is_detected_and_can_be_updated() {
 #[test]
 fn a_scenario_without_expectations_is_an_error() {
     for (text, error) in [
-        ("# No scenario\n", "it has no scenario"),
-        ("## One\n\nProse alone.\n", "it checks nothing"),
-        ("## One\n\n```dig from=outside\n```\n", "asks nothing"),
-        ("## One\n\n```dig\na.example A\n```\n", "wants from"),
-        ("## One\n\n```dgi from=outside\na.example A\n```\n", "no block is called `dgi from=outside`"),
-        ("## One\n\n```dig from=outside form=1\na.example A\n```\n", "`form=1` says nothing"),
-        ("## One\n\n```dig from=subnet-x\na.example A\n```\n", "`subnet-x` is no place"),
+        ("# No scenario\n", "no scenario"),
+        ("## One\n\nProse alone.\n", "no expectation"),
+        ("## One\n\n```dig from=outside\n```\n", "has no queries"),
+        ("## One\n\n```dig\na.example A\n```\n", "requires from"),
+        ("## One\n\n```dgi from=outside\na.example A\n```\n", "unknown block `dgi from=outside`"),
+        ("## One\n\n```dig from=outside form=1\na.example A\n```\n", "unknown option `form=1`"),
+        ("## One\n\n```dig from=subnet-x\na.example A\n```\n", "`subnet-x` is not a location"),
         ("## One\n\n```report\n", "is not closed"),
-        ("```report\n```\n\n## One\n", "stands above the first heading"),
+        ("```report\n```\n\n## One\n", "is above the first heading"),
         (
             "## One\n\n```toml config\nvcp = 1\n```\n\n```dig from=outside\na.example A\n```\n",
-            "it is refused",
+            "the configuration is invalid",
         ),
     ] {
         let reported = judged(text).err().unwrap_or_default().join("\n");

@@ -21,7 +21,7 @@ use plustwo::world::{Order, Server, ServerTransport, Upstream, UpstreamIdentity}
 use scripts::{error, formerr_to_edns, good, reply, silent};
 use test_server::{Behaviour, TestServer};
 
-/// Upstreams with short timeouts, and the observer with their metrics.
+/// Upstreams, and the observer with their metrics.
 struct Fixture {
     upstreams: Upstreams,
     observer: Observer,
@@ -191,7 +191,7 @@ async fn a_server_that_backs_off_receives_single_trials_and_recovers_with_a_repl
         queries += 1;
         assert!(fixture.query(&upstream, &format!("{queries}.example")).await.is_err());
     }
-    assert_eq!(server.received_count(), before + 1, "one of {queries} questions was sent");
+    assert_eq!(server.received_count(), before + 1, "one of {queries} queries was sent");
     is_dead.store(false, Ordering::Relaxed);
     while fixture.query(&upstream, "first.example").await.is_err() {
         tokio::task::yield_now().await;
@@ -203,7 +203,7 @@ async fn a_server_that_backs_off_receives_single_trials_and_recovers_with_a_repl
 }
 
 #[tokio::test]
-async fn a_failed_question_is_not_repeated_immediately() {
+async fn a_failed_query_is_not_repeated_immediately() {
     let (server, upstream) = single_server(error(Rcode::SERVFAIL)).await;
     let fixture = Fixture::default();
     assert!(fixture.query(&upstream, "a.example").await.is_err());
@@ -211,7 +211,7 @@ async fn a_failed_question_is_not_repeated_immediately() {
     assert!(ede.text.ends_with(" answered SERVFAIL (cached)"), "{}", ede.text);
     assert_eq!(fixture.metric("plustwo_forward_failure_cache_hits_total "), 1.0);
     assert!(fixture.query(&upstream, "b.example").await.is_err());
-    assert_eq!(server.received_count(), 2, "another question is sent");
+    assert_eq!(server.received_count(), 2, "a query with another question is sent");
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn another_server_is_queried_if_one_fails() {
         TestServer::udp(error(Rcode::SERVFAIL)),
         TestServer::udp(error(Rcode::REFUSED)),
         TestServer::udp(|message| vec![message[..2].to_vec()]),
-        // Only a header, with a false count of answers.
+        // Only a header, with incorrect counts of questions and answers.
         TestServer::udp(|message| vec![[&message[..2], &[0x80, 0, 0, 0, 255, 255, 0, 0, 0, 0]].concat()]),
         TestServer::start(Behaviour::Closed, &[]),
     ];
@@ -511,12 +511,12 @@ async fn a_source_address_that_this_host_lacks_is_reported_and_another_is_used()
     assert_eq!(fixture.metric("plustwo_forward_servers_backing_off{source=\"192.0.2.99\""), 1.0);
     assert_eq!(fixture.metric("plustwo_forward_servers_backing_off{source=\"127.0.0.6\""), 0.0);
     upstream.identity.sources = ["192.0.2.99"].map(|text| text.parse().unwrap()).into();
-    for expected in ["", " (backing off)"] {
+    for suffix in ["", " (backing off)"] {
         let Unanswered { ede, .. } = fixture.query(&upstream, "a.example").await.unwrap_err();
         let expected_error = "was not queried: this host does not have the source address 192.0.2.99";
         let server = server.address;
-        let cached = if expected.is_empty() { "" } else { expected };
-        assert_eq!(ede.text, format!("rslvr-rr-corp: {server} from 192.0.2.99 {expected_error}{cached}"));
+        let error = format!("{expected_error}{suffix}");
+        assert_eq!(ede.text, format!("rslvr-rr-corp: {server} from 192.0.2.99 {error}"));
         assert_eq!(ede.code, Ede::NETWORK_ERROR);
     }
 }
@@ -554,7 +554,7 @@ async fn the_timeout_is_increased_for_a_slow_server() {
         ..options()
     });
     let upstream = upstream([server.server()]);
-    // The first questions may fail. Then the timeout is sufficient, and the server does not back off.
+    // The first queries may fail. Then the timeout is sufficient, and the server does not back off.
     let mut answered = false;
     for index in 0..10 {
         answered = is_good(&fixture.query(&upstream, &format!("{index}.example")).await);
@@ -581,7 +581,7 @@ async fn a_connection_closed_by_the_server_is_reopened() {
     let server = Server::new(listener.local_addr().unwrap(), ServerTransport::Tcp);
     tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        // One question per connection.
+        // One query per connection.
         while let Ok((mut stream, _)) = listener.accept().await {
             let length = stream.read_u16().await.unwrap();
             let mut message = vec![0; usize::from(length)];
@@ -599,7 +599,7 @@ async fn a_connection_closed_by_the_server_is_reopened() {
 }
 
 #[tokio::test]
-async fn many_questions_can_be_in_flight_at_once() {
+async fn many_queries_can_be_in_flight_at_once() {
     let server = TestServer::both(good, good);
     let tcp = Server::new(server.address, ServerTransport::Tcp);
     for server in [server.server(), tcp] {
@@ -627,7 +627,7 @@ async fn edns_is_omitted_for_servers_that_do_not_support_it() {
 }
 
 #[tokio::test]
-async fn identical_questions_share_a_query_that_outlives_the_first_client() {
+async fn identical_queries_share_one_request_that_outlives_the_first_client() {
     let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     let upstream = upstream([server]);
@@ -649,7 +649,7 @@ async fn identical_questions_share_a_query_that_outlives_the_first_client() {
 }
 
 #[tokio::test]
-async fn each_batch_of_questions_is_sent_from_one_random_port() {
+async fn each_batch_of_queries_is_sent_from_one_random_port() {
     let (server, upstream) = single_server(good).await;
     let fixture = Arc::new(Fixture::default());
     for batch in 0..20 {
@@ -669,7 +669,7 @@ async fn each_batch_of_questions_is_sent_from_one_random_port() {
 }
 
 #[test]
-fn workers_share_questions_and_the_sockets_of_ended_workers_are_closed() {
+fn workers_share_queries_and_the_sockets_of_ended_workers_are_closed() {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
@@ -724,7 +724,7 @@ async fn ports_and_ids_are_random() {
 }
 
 #[tokio::test]
-async fn questions_beyond_the_limit_in_flight_are_rejected() {
+async fn queries_beyond_the_limit_in_flight_are_rejected() {
     let (_server, upstream) = single_server(silent).await;
     let fixture = Fixture::new(UpstreamOptions { max_in_flight: 1, ..options() });
     let (first, second) =
