@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
-use crate::explain::{Explanation, PathExplanation, json as words, vantage};
+use crate::explain::{Explanation, PathExplanation, json as explain_json, vantage};
 use crate::serve::Engine;
 use crate::serve::inspect::{Explained, Inspection};
 
@@ -30,7 +30,7 @@ pub(super) struct ExplainQuery {
     address: Option<String>,
 }
 
-/// Explains the answer that the daemon gives to a name, or the path to an address, from a location.
+/// Explains the answer of the daemon to a query for a name, or the path to an address, from a location.
 pub(super) async fn explain(
     State(admin): State<Admin>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
@@ -52,8 +52,8 @@ async fn answer(
     match (&parameters.name, &parameters.address) {
         (Some(name), None) => {
             let qname: Name = name.parse().map_err(|error| format!("name: {error}"))?;
-            let written = parameters.r#type.as_deref().unwrap_or("A");
-            let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
+            let type_text = parameters.r#type.as_deref().unwrap_or("A");
+            let qtype: RecordType = type_text.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
             let Explained { result, considered } =
                 engine.inspect(&world, vantage, &question, client, engine.now()).await;
@@ -65,14 +65,14 @@ async fn answer(
                     Explanation::not_queried(&world, vantage, &question, &upstream, considered)
                 }
                 Inspection::NoReply => {
-                    return Err("no reply: the DNS support of the VPC is disabled".to_owned());
+                    return Err("no reply: DNS support is disabled for the VPC".to_owned());
                 }
             };
-            Ok(words::value(&explained))
+            Ok(explain_json::value(&explained))
         }
         (None, Some(address)) => {
             let address: IpAddr = address.parse().map_err(|_| format!("invalid IP address `{address}`"))?;
-            Ok(words::path_value(&PathExplanation::of(&world, vantage, address)))
+            Ok(explain_json::path_value(&PathExplanation::of(&world, vantage, address)))
         }
         _ => Err("specify either `name` or `address`".to_owned()),
     }

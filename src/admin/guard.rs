@@ -4,8 +4,8 @@
 //!
 //! - **DNS rebinding.** A page of `evil.example` makes that name resolve to 127.0.0.1; to the browser, the
 //!   admin address then has the page's own origin, and the page can read `/v1/network`. The `Host` of the
-//!   request is `evil.example`, so a request is answered only if `Host` cannot be a name that someone else
-//!   has registered.
+//!   request is `evil.example`, so a request is answered only if `Host` is not a name that an attacker could
+//!   register.
 //! - **Cross-site requests.** Any page can POST to any address, without reading the response. The browser
 //!   reports this in `Origin` and `Sec-Fetch-Site` (Fetch Metadata Request Headers), which a page cannot set.
 
@@ -22,23 +22,23 @@ use axum::response::{IntoResponse, Response};
 
 use crate::dns::Name;
 
-/// Maximum size of a request body in octets. No resource uses it.
+/// Maximum size of a request body in octets. No resource uses a request body.
 const MAX_BODY_OCTETS: u64 = 1024;
 
 /// Time limit for a request.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time limit for `POST /v1/reload`: longer than `plustwo reload` waits.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(130);
 
-/// Maximum length of a `Host` repeated in a response, in characters.
+/// Maximum length of a `Host` quoted in a response, in characters.
 const MAX_SHOWN: usize = 100;
 
 /// The names allowed in `Host`. Clones share them.
 ///
 /// IP addresses, `localhost` and the names below it (RFC 6761 section 6.3), and single-label names, which
-/// have no addresses in public DNS (RFC 7085), are allowed without being configured: these are names of
-/// containers or services.
+/// have no addresses in public DNS (RFC 7085), are allowed without being configured. The last are
+/// names of containers or services.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
     /// In lower case, without the trailing dot.
@@ -48,7 +48,7 @@ pub struct AllowedHosts {
 impl AllowedHosts {
     /// The names of `[server] admin_hosts`, in addition to those that are always allowed.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n Name>) -> Self {
-        let names = names.into_iter().map(|name| normal(&name.to_string())).collect();
+        let names = names.into_iter().map(|name| normalize(&name.to_string())).collect();
         Self { names: Arc::new(names) }
     }
 
@@ -58,7 +58,7 @@ impl AllowedHosts {
         if is_address(host) {
             return true;
         }
-        let name = normal(host);
+        let name = normalize(host);
         let is_name = |label: &str| {
             !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         };
@@ -69,8 +69,8 @@ impl AllowedHosts {
     }
 }
 
-/// A name for comparison: lower case, without the trailing dot.
-fn normal(name: &str) -> String {
+/// Normalizes a name for comparison: lower case, without the trailing dot.
+fn normalize(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
@@ -90,7 +90,7 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// Whether a host is an IP address: `192.0.2.1`, `[2001:db8::1]`, also with a zone (RFC 6874).
+/// Whether a host is an IP address: `192.0.2.1`, `[2001:db8::1]`, or one with a zone ID (RFC 6874).
 fn is_address(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) => inner.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
@@ -98,10 +98,10 @@ fn is_address(host: &str) -> bool {
     }
 }
 
-/// What a request says of the host that it is for.
+/// The host to which a request is addressed.
 #[derive(Debug, PartialEq, Eq)]
 enum Host<'r> {
-    /// This one.
+    /// This host.
     Named(&'r str),
     /// None, as HTTP/1.0 permits; browsers always send one.
     Absent,
@@ -148,7 +148,8 @@ fn is_same_origin(origin: &str, host: &str) -> bool {
         (None, Some(authority)) => (authority, 443),
         (None, None) => return false,
     };
-    let parts = |authority| split_port(authority).map(|(host, port)| (normal(host), port.unwrap_or(default)));
+    let parts =
+        |authority| split_port(authority).map(|(host, port)| (normalize(host), port.unwrap_or(default)));
     parts(authority).is_some_and(|origin| Some(origin) == parts(host))
 }
 
@@ -169,38 +170,37 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
     }
     // A chunked body has no upper bound.
     if request.body().size_hint().upper().is_none_or(|octets| octets > MAX_BODY_OCTETS) {
-        let text =
-            format!("The request body is longer than {MAX_BODY_OCTETS} octets; no resource uses a body.\n");
+        let text = "The request body is too long or of unknown length; no resource uses a body.\n".to_owned();
         return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], text).into_response();
     }
     let is_allowed = host.is_none_or(|host| hosts.allows(host));
     let path = request.uri().path();
-    // The first line of both bodies is the status only.
+    // The first line of either body contains only the status.
     let is_status = matches!(path, "/health" | "/ready");
     if !is_allowed && !is_status {
         return misdirected(host.unwrap_or_default());
     }
-    let patience = if path == "/v1/reload" { RELOAD_TIMEOUT } else { PAGE_TIMEOUT };
-    let Ok(mut response) = tokio::time::timeout(patience, next.run(request)).await else {
-        let text = format!("The response was not ready within {} s.\n", patience.as_secs());
+    let time_limit = if path == "/v1/reload" { RELOAD_TIMEOUT } else { REQUEST_TIMEOUT };
+    let Ok(mut response) = tokio::time::timeout(time_limit, next.run(request)).await else {
+        let text = format!("The response was not ready within {} s.\n", time_limit.as_secs());
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     if !is_allowed {
         response = first_line(response).await;
     }
-    // Pages of other sites must not include these resources under any type.
+    // Pages of other sites must not embed these resources, whatever their media type.
     let fields = response.headers_mut();
     fields.insert("x-content-type-options", header::HeaderValue::from_static("nosniff"));
     fields.insert("cross-origin-resource-policy", header::HeaderValue::from_static("same-origin"));
     response
 }
 
-/// 421 (RFC 9110 section 15.5.20), with help.
+/// 421 (RFC 9110 section 15.5.20), with instructions.
 fn misdirected(host: &str) -> Response {
     let name = split_port(host).map_or(host, |(name, _)| name);
     let shown: String = name.chars().take(MAX_SHOWN).flat_map(char::escape_default).collect();
     let text = format!(
-        "The Host `{shown}` is not allowed: a name that may be a stranger's could be rebound to this address.\n\
+        "The Host `{shown}` is not allowed: an attacker could own it and rebind it to this address.\n\
          Use the IP address, or add the name to the configuration: [server] admin_hosts = [\"{shown}\"]\n"
     );
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
@@ -276,7 +276,7 @@ mod tests {
             fields.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
         };
         let host = Some("127.0.0.1:9530");
-        assert!(!is_cross_site(&headers(&[]), host), "what no browser sent");
+        assert!(!is_cross_site(&headers(&[]), host), "not sent by a browser");
         assert!(!is_cross_site(&headers(&[("origin", "http://127.0.0.1:9530")]), host));
         assert!(!is_cross_site(&headers(&[("origin", "https://Admin.example")]), Some("admin.example:443")));
         assert!(!is_cross_site(&headers(&[("sec-fetch-site", "same-origin")]), host));

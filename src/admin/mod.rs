@@ -1,5 +1,5 @@
-//! The admin server: health, metrics, explanations, the network as JSON. Plain HTTP/1.1, for loopback or a
-//! trusted network.
+//! The admin server: health, metrics, explanations, the network as JSON, reloads. Plain HTTP/1.1, for
+//! loopback or a trusted network.
 //!
 //! - `server`: connections and their limits; `guard`: checks on requests
 
@@ -46,10 +46,10 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves until it is stopped; then requests in progress are completed.
+    /// Serves until `stop` completes; requests in progress are then completed.
     pub async fn serve(self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
-        let (engine, bounds) = (self.engine.clone(), server::ServerLimits::new(self.connections));
-        server::serve(listener, self.router(), bounds, engine.observer().listeners(), stop).await;
+        let (engine, limits) = (self.engine.clone(), server::ServerLimits::new(self.connections));
+        server::serve(listener, self.router(), limits, engine.observer().listeners(), stop).await;
     }
 
     /// The router.
@@ -76,7 +76,7 @@ async fn health() -> &'static str {
 /// Queries are accepted.
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.ready.load(Ordering::Acquire) {
-        // Still ready: everything except those rules is answered.
+        // The warnings do not affect readiness: all other queries are answered.
         let world = admin.engine.live().load();
         let dead = admin.engine.forwarder().dead_upstreams(&world);
         let dead = dead.iter().map(|upstream| format!("{}: no name server is answering", upstream.name));
@@ -93,9 +93,9 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn not_found() -> Response {
-    let pages =
+    let resources =
         "resources: /health /ready /metrics /v1/explain?name=&type=&from= /v1/network, POST /v1/reload\n";
-    (StatusCode::NOT_FOUND, pages).into_response()
+    (StatusCode::NOT_FOUND, resources).into_response()
 }
 
 /// The former path of `/v1/network`: 410 (RFC 9110 section 15.5.11) with the new path.

@@ -32,7 +32,7 @@ fn value(world: &World) -> Value {
         "rules": world.names.rules.iter().map(|rule| json!({
             "id": &*rule.id,
             "domain": rule.domain.to_string(),
-            "targets": rule.upstream.map(|upstream| texts(&world.names.upstreams[upstream].identity.servers)),
+            "targets": rule.upstream.map(|upstream| strings(&world.names.upstreams[upstream].identity.servers)),
         })).collect::<Vec<_>>(),
         "clients": world.network.places.clients().map(|(source, place)| json!({
             "source": source.to_string(),
@@ -49,12 +49,12 @@ fn vpcs(world: &World) -> Vec<Value> {
         json!({
             "id": &*vpc.id,
             "region": vpc.region.as_str(),
-            "cidr": texts(&vpc.cidrs),
+            "cidr": strings(&vpc.cidrs),
             "enable_dns_support": vpc.dns_support,
             "enable_dns_hostnames": vpc.dns_hostnames,
             "subnets": subnets.map(|subnet| json!({
                 "id": &*subnet.id,
-                "cidr": texts(&subnet.cidrs),
+                "cidr": strings(&subnet.cidrs),
                 "availability_zone": &*subnet.availability_zone,
                 "route_table": world.network.route_tables[subnet.route_table].id.as_deref(),
             })).collect::<Vec<_>>(),
@@ -75,7 +75,7 @@ fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
             PrivateDns::OnlyForInboundResolver => "only-for-inbound-resolver",
         },
         "dns_name": endpoint.regional_name.as_ref().map(ToString::to_string),
-        "private_names": texts(&endpoint.private_names),
+        "private_names": strings(&endpoint.private_names),
         "network_interfaces": endpoint.interfaces.iter().map(|interface| json!({
             "subnet": &*world.network.subnets[interface.subnet].id,
             "address": interface.address,
@@ -96,7 +96,7 @@ fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
 fn site(world: &World, index: Index<Site>, site: &Site) -> Value {
     json!({
         "id": &*site.id,
-        "cidr": texts(&site.cidrs),
+        "cidr": strings(&site.cidrs),
         "view": &*world.names.views[world.names.sites[index].view].name,
         "links": site.links.iter().map(|link| json!({
             "target": &*link.target,
@@ -106,7 +106,7 @@ fn site(world: &World, index: Index<Site>, site: &Site) -> Value {
     })
 }
 
-/// The ID of the VPC behind a link; for a transit gateway, its attachments determine it.
+/// The ID of the VPC behind a link. `None` for a transit gateway, whose attachments determine the VPCs.
 fn linked_vpc<'w>(world: &'w World, link: &Link) -> Option<&'w str> {
     match link.to {
         LinkedTo::Vpc(vpc) => Some(&world.network.vpcs[vpc].id),
@@ -114,6 +114,6 @@ fn linked_vpc<'w>(world: &'w World, link: &Link) -> Option<&'w str> {
     }
 }
 
-fn texts(list: &[impl ToString]) -> Vec<String> {
+fn strings(list: &[impl ToString]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }

@@ -26,7 +26,7 @@ pub enum ReloadOutcome {
     Reloaded {
         /// Its hash.
         hash: String,
-        /// Its differences.
+        /// Its differences from the previous world.
         changes: Vec<Change>,
         /// Changes that require a restart.
         needs_restart: Vec<String>,
@@ -47,7 +47,7 @@ pub enum ReloadOutcome {
     },
 }
 
-/// A finding of a reload, with its position.
+/// An error or warning of a reload, with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Its stable code.
@@ -148,16 +148,16 @@ impl Display for ReloadOutcome {
 
 impl Finding {
     fn value(&self) -> Value {
-        let Self { code, position: place, message, help } = self;
-        json!({ "code": code, "place": place, "message": message, "help": help })
+        let Self { code, position, message, help } = self;
+        json!({ "code": code, "place": position, "message": message, "help": help })
     }
 }
 
 /// One line, followed by its help.
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, position: place, message, help } = self;
-        writeln!(f, "{place}: [{code}]: {message}")?;
+        let Self { code, position, message, help } = self;
+        writeln!(f, "{position}: [{code}]: {message}")?;
         help.iter().try_for_each(|help| writeln!(f, "   help: {help}"))
     }
 }

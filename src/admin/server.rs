@@ -1,12 +1,12 @@
-//! Connections of the admin address and their limits.
+//! Connections to the admin address and their limits.
 //!
 //! ```text
-//!  accept ─▶ within the limit? ─ no ─▶ close the connection that is idle longest; if none is idle, the new one
+//!  accept ─▶ within the limit? ─ no ─▶ close the longest idle connection; if none is idle, the new one
 //!                  │ yes
 //!                  └▶ a task per connection: hyper, HTTP/1.1 ─▶ guard.rs ─▶ the router
 //! ```
 //!
-//! The process has one pool of descriptors. A client of the admin address that opens connections without
+//! The process has one pool of file descriptors. A client of the admin address that opens connections without
 //! sending anything, sends a header octet by octet, or does not read its response must not use up those that
 //! DNS needs, so everything that holds a connection is limited here.
 
@@ -33,10 +33,10 @@ use crate::observe::ListenerMetrics;
 /// Maximum number of open connections to the admin address, if the limit of open files is sufficient.
 pub const MAX_CONNECTIONS: usize = 64;
 
-/// Limits of a connection; tests use shorter times.
+/// Limits of the server; tests use shorter times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServerLimits {
-    /// Open connections, at least 1.
+    /// Maximum number of open connections, at least 1.
     pub connections: usize,
     /// Time limit for the complete header of a request, and for idling between two requests.
     pub header: Duration,
@@ -45,7 +45,7 @@ pub(super) struct ServerLimits {
 }
 
 impl ServerLimits {
-    /// The usual times, for a number of connections.
+    /// The default time limits, with this maximum number of connections.
     pub(super) fn new(connections: usize) -> Self {
         Self { connections, header: Duration::from_secs(10), response: Duration::from_secs(60) }
     }
@@ -77,14 +77,14 @@ enum Phase {
     Responded(Instant),
 }
 
-/// A connection in the accept loop.
+/// An open connection, as tracked by the accept loop.
 struct OpenConnection {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
 }
 
 impl OpenConnection {
-    /// Since when no request is being handled. `None` if one is.
+    /// The time since which no request has been handled. `None` while one is being handled.
     fn idle_since(&self) -> Option<Instant> {
         match *self.phase.borrow() {
             Phase::Idle(since) | Phase::Responded(since) => Some(since),
@@ -98,28 +98,28 @@ struct Connections {
     tasks: JoinSet<()>,
     open: HashMap<Id, OpenConnection>,
     /// Their maximum number.
-    most: usize,
+    max_open: usize,
 }
 
 impl Connections {
-    /// Makes room for a connection, if necessary by closing the one that is idle longest. Returns false if
-    /// all of them are handling a request; the second value states whether one was closed.
+    /// Makes room for a connection, if necessary by closing the longest idle one. The first value is false
+    /// if all of them are handling a request; the second states whether one was closed.
     fn make_room(&mut self) -> (bool, bool) {
-        if self.open.len() < self.most {
+        if self.open.len() < self.max_open {
             return (true, false);
         }
-        let closed = self.close_idlest();
+        let closed = self.close_longest_idle();
         (closed, closed)
     }
 
     /// Removes a connection whose task has ended.
-    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+    fn remove_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
         self.open.remove(&id);
     }
 
-    /// Closes the connection that is idle longest. Returns false if none is idle.
-    fn close_idlest(&mut self) -> bool {
+    /// Closes the longest idle connection. Returns false if none is idle.
+    fn close_longest_idle(&mut self) -> bool {
         let idle = self.open.iter().filter_map(|(id, open)| Some((open.idle_since()?, *id)));
         let Some((_, id)) = idle.min_by_key(|(since, _)| *since) else { return false };
         if let Some(open) = self.open.remove(&id) {
@@ -129,18 +129,18 @@ impl Connections {
     }
 }
 
-/// Serves until `stop`: accepts connections within the limits and answers with the router. Then no connection
-/// is accepted, requests in progress are completed, and all other connections are closed.
+/// Serves until `stop` completes: accepts connections within the limits and answers with the router. Then no
+/// connection is accepted, requests in progress are completed, and all other connections are closed.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    bounds: ServerLimits,
+    limits: ServerLimits,
     metrics: &ListenerMetrics,
     stop: impl Future<Output = ()>,
 ) {
     let (running, closing) = watch::channel(());
-    let most = bounds.connections.max(1);
-    let mut connections = Connections { tasks: JoinSet::new(), open: HashMap::new(), most };
+    let most = limits.connections.max(1);
+    let mut connections = Connections { tasks: JoinSet::new(), open: HashMap::new(), max_open: most };
     let mut warned = None;
     let mut stop = pin!(stop);
     loop {
@@ -148,7 +148,7 @@ pub(super) async fn serve(
             biased;
             () = &mut stop => break,
             Some(ended) = connections.tasks.join_next_with_id() => {
-                connections.forget(ended);
+                connections.remove_ended(ended);
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -161,13 +161,14 @@ pub(super) async fn serve(
                 }
                 // The descriptor of a closed connection is released only when its task has ended.
                 if closed_one && let Some(ended) = connections.tasks.join_next_with_id().await {
-                    connections.forget(ended);
+                    connections.remove_ended(ended);
                 }
                 if !has_room {
                     continue;
                 }
                 let (phase, seen) = watch::channel(Phase::Idle(Instant::now()));
-                let connection = answer((stream, client), router.clone(), bounds, phase, closing.clone());
+                let connection =
+                    serve_connection((stream, client), router.clone(), limits, phase, closing.clone());
                 let task = connections.tasks.spawn(connection);
                 connections.open.insert(task.id(), OpenConnection { phase: seen, task });
             }
@@ -176,8 +177,8 @@ pub(super) async fn serve(
                 if concerns_one_connection(&error) {
                     continue;
                 }
-                warn_seldom(&mut warned, &error);
-                connections.close_idlest();
+                warn_at_intervals(&mut warned, &error);
+                connections.close_longest_idle();
                 tokio::select! {
                     biased;
                     () = &mut stop => break,
@@ -193,7 +194,7 @@ pub(super) async fn serve(
 
 /// Serves one connection until the client closes it, a limit is reached, or the sender of `closing` is
 /// dropped.
-async fn answer(
+async fn serve_connection(
     (stream, client): (TcpStream, SocketAddr),
     router: Router,
     bounds: ServerLimits,
@@ -221,7 +222,7 @@ async fn answer(
     let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
     loop {
         let deadline = match *seen.borrow_and_update() {
-            // hyper has a timer for headers; this one covers what that may not.
+            // hyper has its own timer for headers; this one covers cases that it may not cover.
             Phase::Idle(since) => Some(since + 2 * bounds.header),
             Phase::Handling => None,
             Phase::Responded(at) => Some(at + bounds.response),
@@ -262,7 +263,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn warn_seldom(warned: &mut Option<Instant>, error: &io::Error) {
+fn warn_at_intervals(warned: &mut Option<Instant>, error: &io::Error) {
     if warned.is_some_and(|at: Instant| at.elapsed() < WARNING_INTERVAL) {
         return;
     }

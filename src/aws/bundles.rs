@@ -27,7 +27,7 @@ impl Bundle {
         self.names.iter().map(|(template, _)| template.as_str())
     }
 
-    /// Returns the AWS pages that list them, without duplicates.
+    /// Returns the AWS pages that list the host names, without duplicates.
     pub fn sources(&self) -> Vec<&str> {
         let mut sources: Vec<&str> = self.names.iter().map(|(_, source)| source.as_str()).collect();
         sources.sort_unstable();

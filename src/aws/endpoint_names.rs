@@ -1,4 +1,4 @@
-//! The forms of endpoint-specific names, and the families of S3 names.
+//! The formats of endpoint-specific names, and the families of S3 names.
 //!
 //! Interface endpoints: PrivateLink guide, "DNS hostnames". Resource and service-network endpoints:
 //! PrivateLink guide, "Access VPC resources" and "Access service networks", and EC2's
@@ -7,7 +7,7 @@
 use super::region::Region;
 
 /// The label before the domain of VPC Lattice in all observed names of resource configurations; for names of
-/// services the guide calls it the partition ID.
+/// services the guide calls the corresponding label the partition ID.
 const RESOURCE_LABEL: &str = "4232ccc";
 /// The label before the domain of VPC Lattice in all observed names of services: the partition ID (VPC
 /// Lattice User Guide, "Configure a custom domain name").
@@ -30,7 +30,7 @@ pub fn service_network_endpoint_name(endpoint: &str, token: &str, resource: &str
     format!("{endpoint}-snsa-{token}.{SERVICE_LABEL}.vpc-lattice-svcs.{region}.on.aws")
 }
 
-/// Returns the endpoint ID in `<api-id>-vpce-…`, the first label of the alias of an API for an endpoint (API
+/// Returns the endpoint ID in `<api-id>-vpce-…`, the first label of an API's alias for an endpoint (API
 /// Gateway guide, "Invoke a private API").
 pub fn endpoint_id_in_api_alias(label: &[u8]) -> Option<&[u8]> {
     const SEPARATOR: &[u8] = b"-vpce-";
@@ -38,7 +38,7 @@ pub fn endpoint_id_in_api_alias(label: &[u8]) -> Option<&[u8]> {
     Some(&label[at + 1..])
 }
 
-/// Returns the domain of the APIs of a region.
+/// Returns the domain of the API Gateway APIs (`execute-api`) of a region.
 pub fn api_domain(region: &Region) -> String {
     format!("execute-api.{region}.{}", region.partition().dns_suffix())
 }
@@ -57,8 +57,8 @@ pub fn s3_dualstack_counterpart(host: &str, region: &Region) -> Option<String> {
     let suffix = region.partition().dns_suffix();
     S3_FAMILIES.iter().find_map(|family| {
         let below = host.strip_suffix(&format!("{family}.{region}.{suffix}"))?;
-        let is_whole = below.is_empty() || below.ends_with('.');
-        is_whole.then(|| format!("{below}{family}.dualstack.{region}.{suffix}"))
+        let at_label_boundary = below.is_empty() || below.ends_with('.');
+        at_label_boundary.then(|| format!("{below}{family}.dualstack.{region}.{suffix}"))
     })
 }
 

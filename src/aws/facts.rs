@@ -27,9 +27,9 @@ pub struct Facts {
     pub ranges: IpRanges,
     /// The locations of regions.
     pub regions: RegionLocations,
-    /// Names that are needed together.
+    /// Sets of host names that one operation needs.
     pub bundles: Vec<Bundle>,
-    /// The prices of AWS.
+    /// AWS prices.
     pub prices: Prices,
 }
 
@@ -80,7 +80,7 @@ impl Facts {
     /// For S3 and DynamoDB they are from the region's managed prefix list if its entries are known (a gateway
     /// endpoint's route must match them; `ip-ranges.json` has more than the list), otherwise from that
     /// service's ranges, otherwise from the region's AMAZON ranges. Those of a global host are from
-    /// us-east-1. Only hosts with IPv6 have IPv6 addresses.
+    /// us-east-1. An IPv6 address is returned only if `found.ipv6` is set.
     pub fn public_addresses(
         &self,
         host: &str,

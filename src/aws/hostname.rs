@@ -75,7 +75,7 @@ fn parse_octet(text: &[u8]) -> Option<u8> {
     })
 }
 
-/// Returns the service label in ip-ranges.json for a service name: `S3` for
+/// Returns the `service` value in `ip-ranges.json` for a service name: `S3` for
 /// `com.amazonaws.ap-northeast-1.s3`.
 pub fn ip_ranges_service(service_name: &str) -> String {
     service_name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase()
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways() {
+    fn labels_round_trip() {
         for a in ["0.0.0.0", "10.0.1.5", "255.255.255.255", "203.0.113.25"] {
             let a: Ipv4Addr = a.parse().unwrap();
             assert_eq!(parse_ip_label(ip_label(a).as_bytes()), Some(a));
@@ -97,7 +97,7 @@ mod tests {
 
     /// The example in the EC2 guide.
     #[test]
-    fn addresses_to_the_base_of_36() {
+    fn ipv6_labels_are_in_base_36() {
         let v6: Ipv6Addr = "ffff:1407:4:f000:81d:2689:1066:4489".parse().unwrap();
         assert_eq!(public_ipv6_label(v6), "f5lnz-0khrm-nt2u3-gyqqt-nbdl5");
         let both = public_dual_stack_label(v6, Ipv4Addr::new(52, 54, 55, 56));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn strict() {
+    fn other_labels_are_rejected() {
         for bad in [
             "",
             "ip",

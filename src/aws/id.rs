@@ -19,7 +19,7 @@ const MAX_LEN: usize = 128;
 pub trait IdKind: Clone + PartialEq + Eq + Hash + PartialOrd + Ord {
     /// The prefixes of IDs of this kind.
     const PREFIXES: &'static [&'static str];
-    /// A description of valid strings, with its article, for messages.
+    /// A description of a valid ID, with an article, for messages.
     const EXPECTED: &'static str;
 }
 
@@ -36,7 +36,7 @@ impl<K: IdKind> Id<K> {
         &self.text
     }
 
-    /// Returns the text of the ID, shared.
+    /// Returns the ID as a shared string.
     pub fn to_shared(&self) -> Arc<str> {
         self.text.clone()
     }
@@ -45,7 +45,7 @@ impl<K: IdKind> Id<K> {
 /// Why a string is not a valid ID of the expected kind.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum IdError {
-    /// The prefix is that of another kind, or none.
+    /// The prefix is missing or is that of another kind.
     #[error("invalid ID `{text}`: {expected} begins with `{}`", prefixes.join("` or `"))]
     WrongPrefix {
         /// The string.
@@ -132,12 +132,12 @@ macro_rules! id_kinds {
         }
         $($(#[$doc])* pub type $alias = Id<kind::$kind>;)+
 
-        /// The kind of object that an ID refers to according to its prefix, with its article. `None` for
-        /// other prefixes.
+        /// Returns the kind of object that an ID identifies according to its prefix, with an article. `None`
+        /// for other prefixes.
         pub fn kind_by_prefix(id: &str) -> Option<&'static str> {
             let kinds = [$($(($prefix, $what)),+),+];
             let matching = kinds.into_iter().filter(|(prefix, _)| id.starts_with(prefix));
-            // Of equal prefixes the first declared kind; the others are unions of kinds.
+            // Among equal prefixes, the kind declared first: the later ones are unions of kinds.
             matching.rev().max_by_key(|(prefix, _)| prefix.len()).map(|(_, kind)| kind)
         }
     };
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prefix_decides_what_an_id_may_name() {
+    fn the_prefix_determines_the_kind_of_an_id() {
         assert_eq!("vpc-lab".parse::<VpcId>().unwrap().as_str(), "vpc-lab");
         let wrong = "subnet-a".parse::<VpcId>().unwrap_err();
         assert_eq!(wrong.to_string(), "invalid ID `subnet-a`: the ID of a VPC begins with `vpc-`");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_stands_for_the_id_at_its_end() {
+    fn an_arn_is_reduced_to_the_id_at_its_end() {
         let arn = "arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-07129f3a";
         for text in [arn, "rcfg-07129f3a"] {
             assert_eq!(text.parse::<IdOrArn<kind::LatticeResource>>().unwrap().to_string(), "rcfg-07129f3a");

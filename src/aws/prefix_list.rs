@@ -9,11 +9,11 @@ use super::region::Region;
 /// One managed prefix list in one region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagedPrefixList {
-    /// `pl-61a54008`; unique only within its region.
+    /// The ID, such as `pl-61a54008`; unique only within its region.
     pub id: String,
     /// Its region.
     pub region: Region,
-    /// `com.amazonaws.ap-northeast-1.s3`.
+    /// The name, such as `com.amazonaws.ap-northeast-1.s3`.
     pub name: String,
     /// The date of the entries, as far as known: `2018`, `about 2024`, `undated`.
     pub as_of: String,
@@ -25,7 +25,7 @@ pub struct ManagedPrefixList {
 /// About forty known managed prefix lists.
 #[derive(Debug, Default)]
 pub struct PrefixLists {
-    /// In the order of region and ID.
+    /// In order of region and ID.
     lists: Vec<ManagedPrefixList>,
 }
 
@@ -50,7 +50,7 @@ impl PrefixLists {
         })
     }
 
-    /// Iterates over all lists, in the order of region and ID.
+    /// Iterates over all lists, in order of region and ID.
     pub fn iter(&self) -> impl Iterator<Item = &ManagedPrefixList> {
         self.lists.iter()
     }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn newest_state_and_unknown_entries() {
+    fn entries_are_dated_or_unknown() {
         let lists = &Facts::built_in().prefix_lists;
         let r = |s| Region::parse(s).unwrap();
         let tokyo = lists.by_id(&r("ap-northeast-1"), "pl-61a54008").unwrap();

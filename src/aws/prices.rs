@@ -52,7 +52,7 @@ impl Charge {
         Self::InternetOut,
     ];
 
-    /// Its name in the table and in audits.
+    /// Returns its name in the table and in audits.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GatewayEndpoint => "gateway-endpoint",
@@ -152,8 +152,8 @@ impl fmt::Display for PriceError {
 }
 
 impl Prices {
-    /// Parses the contents of a file. A byte order mark and any line ends are accepted, as spreadsheets write
-    /// them.
+    /// Parses the contents of a file. A byte order mark and CRLF line endings, as written by spreadsheets,
+    /// are accepted.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl Prices {
                 prices.rows.iter().find(|other| other.matches(&row.region, row.charge, row.unit))
             {
                 let message = format!(
-                    "duplicate price for {} per {} in {}: first defined in line {}",
+                    "duplicate price for {} per {} in {}: first defined on line {}",
                     row.charge.as_str(),
                     row.unit.as_str(),
                     row.region,
@@ -224,7 +224,7 @@ impl PriceRow {
     }
 }
 
-/// Parses a row. The error is the column and what is wrong.
+/// Parses a row. The error consists of the column and the message.
 fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
     let mut cells = Vec::new();
     let mut column = 1;
@@ -325,7 +325,7 @@ mod tests {
         let twice = Prices::parse(&format!("{valid}\n{valid}\n")).unwrap_err();
         assert_eq!(
             twice.to_string(),
-            "2:1: duplicate price for nat-gateway per hour in us-east-1: first defined in line 1"
+            "2:1: duplicate price for nat-gateway per hour in us-east-1: first defined on line 1"
         );
     }
 

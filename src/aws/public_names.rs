@@ -1,7 +1,7 @@
 //! Public host names of AWS services, and addresses for them.
 //!
-//! Follows botocore's endpoint rule sets and the guides listed in `data/public_names.tsv`. The daemon answers
-//! these names when it has no internet access, so that the egress path of each answer is known.
+//! Follows botocore's endpoint rule sets and the guides listed in `data/public_names.tsv`. The daemon
+//! resolves these names when it has no internet access, so that the egress path of each answer is known.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
@@ -17,8 +17,8 @@ pub use super::ranges::IpRanges;
 /// Whether the service of a public host name can be reached through an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointSupport {
-    /// Through an endpoint for this service (`com.amazonaws.ap-northeast-1.sqs`); its private DNS names may
-    /// not include this name.
+    /// Through an endpoint for this service (`com.amazonaws.ap-northeast-1.sqs`); its private DNS names do
+    /// not necessarily include this name.
     Service(String),
     /// There is no endpoint service.
     None,
@@ -112,15 +112,15 @@ impl PublicNames {
     }
 
     /// Iterates over the domains that together contain all templates, without duplicates: for each template,
-    /// the part after its last variable label, or all of it.
+    /// the part after its last variable label, or all of it if no label is variable.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
-        let domain = |row: &PublicNameRow| {
+        let domain_length = |row: &PublicNameRow| {
             let template = row.template.strip_prefix("*.").unwrap_or(&row.template);
             let variable = template.rfind(REGION).map(|at| &template[at..]);
             (variable.map_or(template, |rest| rest.split_once('.').map_or("", |(_, domain)| domain))).len()
         };
         let mut domains: Vec<&str> =
-            self.rows.iter().map(|row| &row.template[row.template.len() - domain(row)..]).collect();
+            self.rows.iter().map(|row| &row.template[row.template.len() - domain_length(row)..]).collect();
         domains.sort_unstable();
         domains.dedup();
         domains.into_iter()
@@ -137,7 +137,7 @@ impl PublicNames {
         let mut names = Self::default();
         for line in lines::<6>("public_names.tsv", text) {
             let line = line?;
-            let [template, range, ipv6, ttl, offer, _source] = line.cells;
+            let [template, range, ipv6, ttl, endpoint_service, _source] = line.cells;
             names.index.insert(template, names.rows.len() as u32);
             names.rows.push(PublicNameRow {
                 template: template.to_string(),
@@ -149,7 +149,7 @@ impl PublicNames {
                     other => return Err(line.error(format!("invalid value `{other}`: expected yes or no"))),
                 },
                 ttl: ttl.parse().map_err(|e| line.error(format!("TTL: {e}")))?,
-                endpoint_service: offer.to_string(),
+                endpoint_service: endpoint_service.to_string(),
             });
         }
         Ok(names)

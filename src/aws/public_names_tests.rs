@@ -125,7 +125,7 @@ fn endpoint_services_are_in_the_service_table() {
 
 #[test]
 fn addresses_are_stable_and_within_the_prefixes() {
-    // A change of these values would change every address from one release to the next.
+    // Changing these values would change the address of every host from one release to the next.
     assert_eq!(stable_hash([]), 0xcbf2_9ce4_8422_2325);
     assert_eq!(stable_hash(*b"foobar"), 0x8594_4171_f739_67e8);
     let nets: Vec<IpNet> =

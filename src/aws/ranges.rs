@@ -27,7 +27,7 @@ pub struct IpRanges {
 pub const IP_RANGES_URL: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
 
 impl IpRanges {
-    /// Creates ranges from entries of prefix, service and region, as in a complete `ip-ranges.json`. The
+    /// Creates a table from entries of prefix, service and region, as in a complete `ip-ranges.json`. The
     /// order of prefixes is preserved.
     pub fn from_entries(entries: impl Iterator<Item = (IpNet, String, String)>) -> Self {
         let mut ranges = Self::default();
@@ -50,7 +50,7 @@ impl IpRanges {
 
     /// Returns the service and region that an address belongs to. AMAZON, which includes all other services,
     /// is returned only if nothing else matches. Otherwise the longest prefix wins, and among equal prefixes
-    /// any service other than EC2, whose ranges other services use.
+    /// any service other than EC2, because other services use ranges of EC2.
     pub fn owner(&self, address: IpAddr) -> Option<(&str, &str)> {
         let best = match address {
             IpAddr::V4(a) => {

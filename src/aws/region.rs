@@ -85,7 +85,7 @@ impl Region {
     }
 
     /// Returns the domain of the private DNS names of instances: `ec2.internal` in us-east-1, else
-    /// `<region>.compute.internal`, including China (EC2 guide, "EC2 instance hostnames"; Route 53 guide,
+    /// `<region>.compute.internal`, also in China (EC2 guide, "EC2 instance hostnames"; Route 53 guide,
     /// autodefined rules).
     pub fn internal_domain(&self) -> String {
         match self.as_str() {
@@ -100,8 +100,8 @@ impl Region {
         format!("{self}.ip.aws")
     }
 
-    /// Returns the domain of private DNS names in EC2-Classic, for which the region still has an autodefined
-    /// rule (Route 53 guide, autodefined rules).
+    /// Returns the domain of private DNS names in EC2-Classic, if the region still has an autodefined rule
+    /// for it (Route 53 guide, autodefined rules).
     pub fn legacy_internal_domain(&self) -> Option<&'static str> {
         (self.as_str() == "us-east-1").then_some("compute-1.internal")
     }
@@ -259,7 +259,7 @@ mod tests {
             assert!(Region::parse(bad).is_err(), "{bad}");
         }
         assert!(Region::find_known("zz-nowhere-12").is_none());
-        assert!(Region::find_known("zz-nowhere-12").is_none());
+        assert!(Region::find_known("ap-northeast-1").is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// The kind of a route target, with the names of the EC2 API (`Route`).
+/// The kind of a route target. The names follow the EC2 API (`Route`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RouteTargetKind {
     /// `local`: within the VPC.
@@ -47,7 +47,7 @@ pub struct RouteTarget {
 }
 
 impl RouteTarget {
-    /// Returns the target of a route whose target no longer exists. The route itself is then shown as
+    /// Returns a placeholder for a target that no longer exists. The route itself is then shown as
     /// `blackhole`.
     pub fn blackhole() -> Self {
         Self { kind: RouteTargetKind::NetworkInterface, id: "blackhole".into() }
@@ -57,7 +57,7 @@ impl RouteTarget {
 /// Error returned when text is not a route target.
 #[derive(Debug, Error)]
 #[error(
-    "invalid route target `{0}`: expected an ID that begins with igw-, eigw-, nat-, vpce-, pcx-, tgw-, vgw-, eni-, i-, \
+    "invalid route target `{0}`: expected `local`, an ID that begins with igw-, eigw-, nat-, vpce-, pcx-, tgw-, vgw-, eni-, i-, \
      cagw- or lgw-, or the ARN of a core network"
 )]
 pub struct RouteTargetError(String);

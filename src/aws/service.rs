@@ -1,4 +1,4 @@
-//! Endpoint services of AWS and their private DNS names (PrivateLink guide, "AWS services that integrate with
+//! AWS endpoint services and their private DNS names (PrivateLink guide, "AWS services that integrate with
 //! AWS PrivateLink"; DescribeVpcEndpointServices).
 //!
 //! The names are data and are never derived from the name of the service: the private DNS name of `ecs-agent`
@@ -15,7 +15,7 @@ use super::template::{REGION, TemplateIndex, fill, region_in_label, region_in_na
 pub enum EndpointKind {
     /// Network interfaces with private addresses.
     Interface,
-    /// A route to a prefix list: S3, S3 Express One Zone, DynamoDB.
+    /// A route whose destination is a prefix list: S3, S3 Express One Zone, DynamoDB.
     Gateway,
     /// A Gateway Load Balancer endpoint. AWS itself offers no service of this type, so no row has it.
     GatewayLoadBalancer,
@@ -114,8 +114,8 @@ pub struct ServiceTable {
 
 impl ServiceTable {
     /// Finds the row for a service name as in a configuration (`com.amazonaws.ap-northeast-1.sns`).
-    /// `default_region` is used if the service name has no region. A row for a single region precedes one
-    /// with `{region}`. An unknown region is accepted if its format is valid.
+    /// `default_region` is used if the service name has no region. A row for a single region takes precedence
+    /// over one with `{region}`. An unknown region is accepted if its format is valid.
     pub fn find(
         &self,
         service_name: &str,
@@ -185,7 +185,7 @@ impl ServiceTable {
                     "interface" => EndpointKind::Interface,
                     "gateway" => EndpointKind::Gateway,
                     "gatewayloadbalancer" => EndpointKind::GatewayLoadBalancer,
-                    other => return Err(line.error(format!("unknown kind {other}"))),
+                    other => return Err(line.error(format!("unknown kind `{other}`"))),
                 },
                 private_names: match names {
                     "-" => PrivateNames::NotOffered,
@@ -249,7 +249,7 @@ pub fn supports_cross_region(service_name: &str) -> bool {
     is_customer_service(service_name) || CROSS_REGION_ENABLED.contains(&suffix_labels.join(".").as_str())
 }
 
-/// Returns the region in which a global service is hosted, if AWS documents it. Endpoints in other regions
+/// Returns the region in which a global service is hosted, if it has one. Endpoints in other regions
 /// are cross-region endpoints (PrivateLink guide, as of 2025-12, which states this only for Route 53; the
 /// others are assumed to be the same).
 pub fn global_service_region(service_name: &str) -> Option<&'static Region> {

@@ -5,7 +5,7 @@ use super::region::Region;
 use super::service::Service;
 use super::template::region_in_name;
 
-/// Example labels for wildcards, by the start of the rest of the name. Their format follows AWS's examples.
+/// Example labels for wildcards, by the start of the name after `*.`. Their format follows AWS's examples.
 const EXAMPLE_LABELS: [(&str, &str); 5] = [
     ("dkr.ecr.", "123456789012"),
     ("dkr-ecr.", "123456789012"),
@@ -14,7 +14,7 @@ const EXAMPLE_LABELS: [(&str, &str); 5] = [
     ("s3", "example-bucket"),
 ];
 
-/// Returns a name that a wildcard covers. Any other name is returned unchanged.
+/// Returns an example of a name that a wildcard covers. A name without a wildcard is returned unchanged.
 pub fn example_host(host: &str) -> String {
     let Some(parent) = host.strip_prefix("*.") else { return host.to_owned() };
     let label = EXAMPLE_LABELS

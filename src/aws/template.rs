@@ -52,7 +52,7 @@ pub fn uses_standard_names(region: &Region) -> bool {
     matches!(region.partition(), Partition::Aws | Partition::AwsUsGov)
 }
 
-/// Returns the last label of a host, and the last two labels; the whole host if it has no more labels.
+/// Returns the last label and the last two labels of a host; each is the whole host if it has no more labels.
 fn last_labels(host: &str) -> [&str; 2] {
     let mut dots = host.rmatch_indices('.').map(|(at, _)| &host[at + 1..]);
     [dots.next().unwrap_or(host), dots.next().unwrap_or(host)]
@@ -70,8 +70,8 @@ pub struct TemplateIndex {
     wildcard: foldhash::HashMap<Box<str>, Vec<u32>>,
     /// Number of labels in the longest key. A longer suffix of a host cannot match.
     max_labels: usize,
-    /// The last two labels of each key, or only the last one if the key has no more labels or the other one
-    /// may contain a region. Most hosts outside AWS match none of these, which avoids the full lookup.
+    /// The last two labels of each key, or only the last one if the key has no more labels or the other
+    /// one contains `{region}`. Most hosts outside AWS match none of these, which avoids the full lookup.
     ends: foldhash::HashSet<Box<str>>,
 }
 
@@ -99,7 +99,7 @@ impl TemplateIndex {
         if !last_labels(host).iter().any(|end| self.ends.contains(*end)) {
             return None;
         }
-        // Offsets of the last labels, leftmost first, at most as many as a key has.
+        // Offsets of the last labels, at most `max_labels` of them, leftmost first.
         let mut starts: Vec<usize> = host.rmatch_indices('.').map(|(i, _)| i + 1).collect();
         starts.push(0);
         let label_count = starts.len();

@@ -3,7 +3,7 @@
 /// The values of an SOA record (RFC 1035 3.3.13), and its TTL.
 #[derive(Clone, Copy, Debug)]
 pub struct SoaValues {
-    /// The primary name server. Empty if it is a name in the zone.
+    /// The primary name server. Empty if it is the name `ns0` in the zone itself.
     pub mname: &'static str,
     /// The mailbox of the person responsible for the zone.
     pub rname: &'static str,
@@ -79,7 +79,7 @@ pub const SITE_SOA: SoaValues = SoaValues {
     ttl: 60,
 };
 
-/// The label of the name of the instance metadata service, in the internal domain of a region. The reverse
+/// The first label of the instance metadata service's name in the internal domain of a region. The reverse
 /// zone of its address is autodefined; that it contains this name is assumed.
 pub const METADATA_LABEL: &str = "instance-data";
 
@@ -89,12 +89,12 @@ pub const METADATA_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 25
 /// The reverse name of 169.254.169.254, which is also a zone.
 pub const METADATA_REVERSE_ZONE: &str = "254.169.254.169.in-addr.arpa";
 
-/// Loopback zones of every VPC with DNS hostnames (the page below), in addition to the reverse names of ::1
-/// and ::.
+/// Loopback zones of every VPC with DNS hostnames enabled (source as for [`PRIVATE_REVERSE_ZONES`]), in
+/// addition to the reverse names of ::1 and ::.
 pub const LOOPBACK_ZONES: [&str; 3] = ["localhost", "localdomain", "127.in-addr.arpa"];
 
-/// Reverse zones of private addresses of every VPC with DNS hostnames (Route 53 Developer Guide, "Domain
-/// names that VPC Resolver creates autodefined system rules for"): RFC 1918 10/8 and 192.168/16.
+/// Reverse zones of private addresses of every VPC with DNS hostnames enabled (Route 53 Developer Guide,
+/// "Domain names that VPC Resolver creates autodefined system rules for"): RFC 1918 10/8 and 192.168/16.
 pub const PRIVATE_REVERSE_ZONES: [&str; 2] = ["10.in-addr.arpa", "168.192.in-addr.arpa"];
 
 /// The second octets of 172.16.0.0/12, which has one reverse zone per second octet.

@@ -30,7 +30,7 @@ pub struct PreparedCounts {
     pub(super) source: Source,
     /// Whether a cached answer of an upstream is served.
     pub(super) cached: bool,
-    /// Counters that each answer increments: paths, reasons, endpoints.
+    /// The slots of the counters that each answer increments: paths, reasons, endpoints.
     pub(super) slots: Slots,
     pub(super) implied: Option<Box<ImpliedConnections>>,
     /// The query log records, if there is a query log.
@@ -43,9 +43,9 @@ pub struct PreparedCounts {
 pub(super) struct ImpliedConnections {
     pub name: Name,
     pub name_hash: NameHash,
-    /// How long a client may cache the answer.
+    /// How long a client may cache the answer, in seconds.
     pub ttl_s: u32,
-    /// By rotation, repeating after the last.
+    /// By rotation; higher rotations start again from the first.
     by_rotation: Box<[Option<ImpliedConnection>]>,
 }
 
@@ -61,7 +61,7 @@ impl PreparedCounts {
     pub(super) fn new(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, logs: bool) -> Self {
         let mut slots = Vec::new();
         if let Some(vantage) = event.vantage {
-            count_paths(event.world, vantage, event.outcome, metrics, &mut slots);
+            collect_path_slots(event.world, vantage, event.outcome, metrics, &mut slots);
         }
         let rotations = rotations(event);
         let implied = implied::implies_connection(event)
@@ -78,7 +78,7 @@ impl PreparedCounts {
         }
     }
 
-    /// Whether they apply to every rotation of the answer, not only to the rotation that was sent.
+    /// Whether the counts apply to every rotation of the answer, not only to the rotation that was sent.
     pub fn is_for_every_rotation(&self) -> bool {
         self.is_for_every_rotation
     }
@@ -151,7 +151,7 @@ fn rotations(event: &QueryEvent<'_>) -> Option<usize> {
 }
 
 /// Collects the slots of the metrics that count the paths of an answer, by client and by endpoint.
-fn count_paths(
+fn collect_path_slots(
     world: &World,
     vantage: Vantage,
     outcome: &Outcome,

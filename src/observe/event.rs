@@ -21,7 +21,7 @@ pub struct QueryEvent<'a> {
     pub question: &'a Question,
     /// The client's view and location. `None` if the query was refused or has no location.
     pub vantage: Option<Vantage>,
-    /// The outcome of the question.
+    /// The outcome of resolving the question.
     pub outcome: &'a Outcome,
     /// Whether a cached answer was used and no upstream was queried.
     pub cached: bool,

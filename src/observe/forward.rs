@@ -1,4 +1,4 @@
-//! Metrics of the name servers that are queried.
+//! Metrics of forwarding and of the name servers that are queried.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -53,7 +53,7 @@ impl ForwardMetrics {
             failures: all.labelled(
                 "plustwo_forward_failures_total",
                 &["to", "source", "reason"],
-                "Failed attempts at a name server: `timeout`, `refused` (by the network), `source` (this \
+                "Failed queries to a name server: `timeout`, `refused` (by the network), `source` (this \
                  host does not have the source address), `malformed`, `rcode` (neither NOERROR nor \
                  NXDOMAIN); and `mismatch`: replies that match no query, such as forged ones.",
             ),
@@ -87,7 +87,7 @@ impl ForwardMetrics {
             ),
             shared: all.single(
                 "plustwo_forward_shared_total",
-                "Questions that were not sent because the same question was in flight, whose answer they share.",
+                "Questions not sent because the same question was in flight; they share its answer.",
             ),
             in_flight: all.single("plustwo_forward_in_flight", "Questions in flight to name servers."),
             in_flight_refused: all.single(
@@ -195,7 +195,7 @@ impl ServerMetrics {
         self.backing_off.add(change);
     }
 
-    /// Counts that the server does not preserve case and is queried in lower case for some time.
+    /// Records that the server does not preserve case and will be queried in lower case for some time.
     pub fn case_given_up(&self) {
         self.all.case_given_up.with([(&self.to).into()], |count| count.inc());
     }

@@ -6,7 +6,7 @@
 //!   answers count only for an endpoint whose names have no A records. A and AAAA are never both counted,
 //!   because most clients query both and connect once.
 //! - Over UDP, one connection for each combination of transport source, DNS ID and name within 12 seconds, so
-//!   that a retransmission of a stub resolver does not count twice. Lookups are never merged by time or TTL.
+//!   that a retransmission by a stub resolver does not count again. Lookups are never merged by time or TTL.
 //! - A truncated reply does not count: the client retries over TCP, where every reply counts.
 
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +20,7 @@ use super::QueryEvent;
 use crate::dns::{Class, Name, Rcode, RecordType};
 use crate::world::{Endpoint, EndpointKind, Index, PlaceKind, Subnet};
 
-/// How long a lookup is remembered. Stub resolvers retransmit earlier, with the same port and ID.
+/// How long a lookup is remembered. Stub resolvers retransmit sooner, with the same port and ID.
 pub(super) const RETRANSMISSION_WINDOW: Duration = Duration::from_secs(12);
 
 /// The connection that an answer implies.
@@ -92,8 +92,9 @@ pub(super) enum LookupKind {
 
 /// The lookups of the last twelve seconds that one worker received over UDP.
 ///
-/// Each is remembered by a hash of its source, ID and name: 64 bits with a random seed. With 65,536
-/// remembered lookups, the probability of a false match is 2^-48. All memory is allocated at the start.
+/// Each is remembered by a hash of its listener, source, ID and name: 64 bits with a random seed. With 65,536
+/// remembered lookups, the probability that a new one is taken for a retransmission is 2^-48. All memory is
+/// allocated at the start.
 #[derive(Debug)]
 pub(super) struct Lookups {
     capacity: usize,

@@ -95,10 +95,10 @@ impl<const N: usize, M: MetricKind> Collector for LabelledMetric<N, M> {
     }
 }
 
-/// A label value: a constant of the program or an ID from the configuration.
+/// A label value: a constant, or an ID, name or address from the configuration.
 #[derive(Clone, Debug)]
 pub(super) enum Label {
-    /// A constant of the program.
+    /// A constant.
     Constant(&'static str),
     /// An ID, name or address from the configuration.
     Configured(Arc<str>),
@@ -203,7 +203,7 @@ pub(super) struct DeclaredMetric {
 }
 
 impl Declarations {
-    /// Declares a counter or gauge with labels. The kind follows from the type of the field.
+    /// Declares a counter or gauge with labels. The kind is inferred from the type of the field.
     pub(super) fn labelled<const N: usize, M: MetricKind>(
         &mut self,
         name: &'static str,

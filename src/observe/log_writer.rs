@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 use thiserror::Error;
@@ -16,12 +16,15 @@ use thiserror::Error;
 use super::rotating_file::{Append, IncompleteWrite, RotatingFile, append};
 use crate::config::{self, LogTo};
 
-/// Maximum number of pages that wait to be written. With [`FULL_PAGE`] octets each, these are about 16 MiB or
+/// Maximum number of pages that wait to be written. With [`FULL_PAGE`] octets each, these are 15 MiB or about
 /// twenty thousand records.
 const MAX_QUEUED_PAGES: usize = 256;
 
-/// Size in octets from which a page is submitted.
+/// Size in octets at which a page is submitted.
 const FULL_PAGE: usize = 60 << 10;
+
+/// Interval at which a flush is submitted again while the queue is full.
+const FLUSH_RETRY: Duration = Duration::from_millis(5);
 
 /// Maximum number of empty pages retained for reuse.
 const MAX_SPARE_PAGES: usize = 8;
@@ -68,12 +71,12 @@ impl QueryLog {
         Ok(Some(Self { output }))
     }
 
-    /// Starts the writing thread, which counts the records that it cannot write in `dropped`.
+    /// Starts the writer thread, which counts the records that it cannot write in `dropped`.
     pub(super) fn start(self, dropped: IntCounter) -> io::Result<LogWriter> {
         let (jobs, queue) = sync_channel(MAX_QUEUED_PAGES);
         let spares = SparePages::default();
         let reopen = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::Builder::new().name("query-log".to_owned()).spawn({
+        let thread = thread::Builder::new().name("query-log".to_owned()).spawn({
             let (dropped, reopen, spares) = (dropped.clone(), reopen.clone(), spares.clone());
             let writer = PageWriter { output: self.output, dropped, failing: false };
             move || writer.run(&queue, &reopen, &spares)
@@ -101,7 +104,7 @@ impl Page {
 /// Empty pages for reuse, so that a busy log does not allocate.
 type SparePages = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Handle to the writing thread. Dropping it writes the queued pages first.
+/// Handle to the writer thread. Dropping it writes the queued pages first.
 #[derive(Debug)]
 pub(super) struct LogWriter {
     jobs: Option<SyncSender<Job>>,
@@ -136,20 +139,27 @@ impl LogWriter {
     /// Waits until all records submitted so far have been written, for at most `timeout`. Blocks. Called at
     /// shutdown, because the process does not wait for its threads.
     pub(super) fn flush(&self, timeout: Duration) {
+        let Some(jobs) = &self.jobs else { return };
+        let deadline = Instant::now() + timeout;
         let (done, written) = sync_channel(1);
-        if let Some(jobs) = &self.jobs
-            && jobs.send(Job::Flush(done)).is_ok()
-        {
-            let _ = written.recv_timeout(timeout);
+        let mut job = Job::Flush(done);
+        // The queue is full while the output is stalled, and its channel has no send with a time limit.
+        while let Err(refused) = jobs.try_send(job) {
+            match refused {
+                TrySendError::Full(again) if Instant::now() < deadline => job = again,
+                TrySendError::Full(_) | TrySendError::Disconnected(_) => return,
+            }
+            thread::sleep(FLUSH_RETRY);
         }
+        let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
-/// A job of the writing thread.
+/// A job of the writer thread.
 enum Job {
     /// Write a page.
     Write(Page),
-    /// Report that everything before has been written.
+    /// Report that everything submitted before has been written.
     Flush(SyncSender<()>),
 }
 
@@ -239,7 +249,7 @@ impl PageWriter {
     }
 }
 
-/// Retains a written page for reuse.
+/// Retains the buffer of a written page for reuse.
 fn recycle(mut octets: Vec<u8>, spares: &SparePages) {
     let mut spares = spares.lock().unwrap_or_else(PoisonError::into_inner);
     if spares.len() < MAX_SPARE_PAGES && octets.capacity() > 0 {
@@ -361,6 +371,32 @@ mod tests {
         log.write(&mut page("b\n"));
         drop(log);
         assert_eq!(dropped.get(), 2);
+    }
+
+    #[test]
+    fn flush_returns_although_the_output_is_stalled() {
+        /// An output that accepts nothing until the sender of its channel is dropped.
+        struct Stalled(Receiver<()>);
+
+        impl Write for Stalled {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(octets.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let (release, stalled) = sync_channel(0);
+        let output = Output::Stream { stream: Box::new(Stream(Stalled(stalled))), has_partial_record: false };
+        let log = QueryLog { output }.start(IntCounter::new("d", "d").unwrap()).unwrap();
+        for _ in 0..MAX_QUEUED_PAGES + 2 {
+            log.write(&mut page("a\n"));
+        }
+        log.flush(FLUSH_RETRY);
+        drop(release);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sampling of lookups for the detector of caching clients, which reduces the load of clients that do not
+//! Sampling of lookups for the detector of caching clients, which reduces the load from clients that do not
 //! cache.
 //!
 //! After two lookups of a client and name within the TTL, further lookups do not change the classification of

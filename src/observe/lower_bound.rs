@@ -33,7 +33,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Maximum number of waiting samples.
 const QUEUE: usize = 8192;
 
-/// Interval at which samples are processed, which limits them to about 80,000 per second.
+/// Interval at which samples are processed, which limits their rate to about 80,000 per second.
 const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A lookup that implied a connection.
@@ -47,7 +47,7 @@ pub(super) struct Sample {
     pub endpoint: Arc<str>,
     /// How long the answer may be cached, in seconds.
     pub ttl_s: u32,
-    /// When it was received.
+    /// When the query was received.
     pub at: SystemTime,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct LowerBound {
 }
 
 impl LowerBound {
-    /// Starts the thread, which updates `clients` and ends when this is dropped.
+    /// Starts the thread, which updates `clients` and ends when this handle is dropped.
     ///
     /// # Errors
     ///
@@ -109,17 +109,17 @@ fn run(queue: &Receiver<Sample>, clients: &LabelledMetric<1, IntGauge>, dropped:
 #[derive(Debug)]
 pub(super) struct CacheDetector {
     capacity: usize,
-    pairs: HashMap<(IpAddr, Name), ClientNamePair>,
+    pairs: HashMap<(IpAddr, Name), PairHistory>,
     /// Number of pairs that may cache, by endpoint and client.
     pairs_by_client: HashMap<(Arc<str>, IpAddr), usize>,
-    /// Number of distinct clients that may cache, by endpoint. Endpoints remain with 0.
+    /// Number of distinct clients that may cache, by endpoint. Endpoints remain in the map even with 0.
     clients: HashMap<Arc<str>, usize>,
     swept: Option<SystemTime>,
 }
 
 /// The state of a client and name.
 #[derive(Debug)]
-struct ClientNamePair {
+struct PairHistory {
     endpoint: Arc<str>,
     lookups: u32,
     last_lookup: SystemTime,
@@ -127,7 +127,7 @@ struct ClientNamePair {
     spaced: bool,
 }
 
-impl ClientNamePair {
+impl PairHistory {
     fn may_cache(&self) -> bool {
         self.spaced && self.lookups >= MIN_LOOKUPS
     }
@@ -136,8 +136,8 @@ impl ClientNamePair {
 impl CacheDetector {
     /// Creates a detector for at most `capacity` pairs.
     pub(super) fn new(capacity: usize) -> Self {
-        let (pairs, counted, clients) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { capacity, pairs, pairs_by_client: counted, clients, swept: None }
+        let (pairs, pairs_by_client, clients) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { capacity, pairs, pairs_by_client, clients, swept: None }
     }
 
     /// Records a sample. Returns false if the table is full.
@@ -146,7 +146,7 @@ impl CacheDetector {
             self.sweep(sample.at);
         }
         let Sample { client, name, endpoint, ttl_s, at } = sample;
-        // With a TTL of 0 or 1 second, the window is empty and the client is taken not to cache.
+        // With a TTL of 0 or 1 second, the window is empty and the client is assumed not to cache.
         let window = Duration::from_secs(ttl_s.saturating_sub(1).into());
         let key = (client, name);
         let Some(pair) = self.pairs.get_mut(&key) else {
@@ -154,12 +154,12 @@ impl CacheDetector {
             if has_room {
                 self.pairs.insert(
                     key,
-                    ClientNamePair { endpoint, lookups: 1, last_lookup: at, spaced: !window.is_zero() },
+                    PairHistory { endpoint, lookups: 1, last_lookup: at, spaced: !window.is_zero() },
                 );
             }
             return has_room;
         };
-        let counts_for = |pair: &ClientNamePair| pair.may_cache().then(|| pair.endpoint.clone());
+        let counts_for = |pair: &PairHistory| pair.may_cache().then(|| pair.endpoint.clone());
         let before = counts_for(pair);
         pair.lookups = pair.lookups.saturating_add(1);
         pair.spaced &= !window.is_zero() && abs_difference(at, pair.last_lookup) >= window;

@@ -127,7 +127,7 @@ pub(super) struct PacketCacheSlots {
     pub answers: SeriesSlot,
     /// Cached annotations.
     pub paths: SeriesSlot,
-    /// Weight of both, in octets.
+    /// Estimated size of both, in octets.
     pub bytes: SeriesSlot,
 }
 
@@ -138,13 +138,13 @@ pub struct MessageCacheMetrics {
     pub hits: IntCounter,
     /// Questions without a fresh answer.
     pub misses: IntCounter,
-    /// Stale answers, served because no server answered.
+    /// Stale answers, served because no name server answered.
     pub stale: IntCounter,
     /// Answers prefetched before they expired.
     pub prefetches: IntCounter,
     /// Cached names.
     pub entries: IntGauge,
-    /// Their weight in octets.
+    /// Their estimated size in octets.
     pub bytes: IntGauge,
 }
 
@@ -321,7 +321,7 @@ impl ListenerMetrics {
             admin_refused: all.single(
                 "plustwo_admin_connections_refused_total",
                 "Connections to the admin address closed because the limit was reached: the connection that \
-                 was idle longest, or the new one if all others were handling requests.",
+                 had been idle longest, or the new one if all others were handling requests.",
             ),
             tcp_timeouts: all.single(
                 "plustwo_tcp_timeouts_total",
@@ -355,7 +355,7 @@ impl PacketCacheSlots {
                 .gauge("plustwo_packet_cache_answers", "Replies in the packet caches of all workers."),
             paths: all.gauge(
                 "plustwo_packet_cache_paths",
-                "Annotations of cached replies for further locations: one for each location except the \
+                "Annotations of cached replies for additional locations: one for each location except the \
                  first.",
             ),
             bytes: all.gauge("plustwo_packet_cache_bytes", "Estimated size of the packet caches in octets."),
@@ -374,7 +374,7 @@ impl MessageCacheMetrics {
             ),
             stale: all.single(
                 "plustwo_message_cache_stale_answers_total",
-                "Answers served after their TTL because no server answered.",
+                "Answers served after their TTL because no name server answered.",
             ),
             prefetches: all.single(
                 "plustwo_message_cache_prefetches_total",

@@ -9,7 +9,7 @@
 //!  GET /metrics ──► Observer ──► the sum of all shards
 //! ```
 //!
-//! A [`WorkerRecorder`] belongs to one worker, an [`Observer`] is shared by all. Nothing here changes an
+//! A [`WorkerRecorder`] belongs to one worker; an [`Observer`] is shared by all. Nothing here changes an
 //! answer or blocks a worker: data for a thread is sent through a bounded queue and is dropped and counted if
 //! the queue is full.
 
@@ -56,7 +56,7 @@ use metrics::{Metrics, unix_seconds};
 /// Settings of an observer.
 #[derive(Clone, Debug)]
 pub struct ObserverOptions {
-    /// The output of the query log.
+    /// The settings of the query log.
     pub query_log: config::QueryLog,
     /// Number of UDP lookups that each worker remembers.
     pub remembered_lookups: usize,
@@ -145,8 +145,8 @@ impl Observer {
         }
     }
 
-    /// Counts an attempt to reload the configuration. After a successful one, call
-    /// [`Self::record_loaded_config`] as well.
+    /// Counts an attempt to reload the configuration. After a successful one, also call
+    /// [`Self::record_loaded_config`].
     pub fn record_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.metrics.config_reloads.with([result.into()], |count| count.inc());

@@ -80,7 +80,7 @@ struct ClientFields<'a> {
     place: Option<&'a str>,
 }
 
-/// The additional fields between that address and the latency.
+/// The additional fields between the source address of the message and the latency.
 #[derive(Serialize)]
 struct OutcomeFields<'a> {
     source: &'static str,
@@ -270,11 +270,11 @@ fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
         Some(Interface::Instance(index)) => Some(&*world.network.instances[index].id),
         _ => None,
     };
-    // All inbound endpoints of a VPC have the same view, so its endpoint is known only if there is just one.
+    // All inbound endpoints of a VPC have the same view, so the endpoint is known only if there is just one.
     let resolver_endpoint = match world.names.views[vantage.view].kind {
         ViewKind::Inbound(vpc) => {
-            let mut listeners = world.names.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
-            listeners.next().filter(|_| listeners.next().is_none()).map(|endpoint| &*endpoint.id)
+            let mut endpoints = world.names.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
+            endpoints.next().filter(|_| endpoints.next().is_none()).map(|endpoint| &*endpoint.id)
         }
         ViewKind::Vpc(_) | ViewKind::Public => None,
     };
@@ -291,7 +291,7 @@ fn path(path: &AddressPath) -> PathRecord<'_> {
     }
 }
 
-/// A formatted time. It is reused, because most consecutive records are of the same second.
+/// A formatted time. It is reused, because most consecutive records fall within the same second.
 #[derive(Debug, Default)]
 pub(super) struct Timestamp {
     seconds: Option<i64>,

@@ -281,5 +281,5 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Maximum time for which records wait for their page to fill.
+/// Maximum time that records wait for their page to fill.
 pub const FLUSH_INTERVAL: Duration = Duration::from_millis(20);

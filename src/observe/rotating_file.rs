@@ -1,7 +1,7 @@
 //! A file that is rotated by size.
 //!
 //! A record is written as a whole or not at all. A full disk accepts the first octets of a write and rejects
-//! the rest; a partially written record is truncated. If that is impossible (a pipe, an append-only file),
+//! the rest; a partially written record is removed. If that is impossible (a pipe, an append-only file),
 //! the next write starts with a line terminator, so that no other record is joined to it.
 
 use std::fs::{self, File, OpenOptions};
@@ -41,7 +41,7 @@ impl From<io::Error> for IncompleteWrite {
 
 /// An output that records are appended to.
 pub(super) trait Append: Write {
-    /// Truncates the last octets of the last append.
+    /// Removes the last `octets` octets of the last append.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ pub(super) fn append(
     Err(IncompleteWrite { written, error })
 }
 
-/// Like [`Write::write_all`], which does not report the number of octets written before a failure.
+/// Like [`Write::write_all`], but an error includes the number of octets written before it.
 fn write_all(out: &mut (impl Write + ?Sized), octets: &[u8]) -> Result<(), (usize, io::Error)> {
     let mut written = 0;
     while written < octets.len() {

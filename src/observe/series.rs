@@ -149,7 +149,7 @@ impl<const N: usize> Collector for Counters<N> {
 /// Histograms with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
 pub(super) struct Histograms<const N: usize> {
-    declared: Arc<MetricSeries<N, HistogramSlots>>,
+    inner: Arc<MetricSeries<N, HistogramSlots>>,
     scale: HistogramScale,
 }
 
@@ -170,34 +170,34 @@ impl<const N: usize> Histograms<N> {
         shards: CounterShards,
         scale: HistogramScale,
     ) -> Self {
-        Self { declared: MetricSeries::new(desc, labels, shards), scale }
+        Self { inner: MetricSeries::new(desc, labels, shards), scale }
     }
 
     /// The slots of the series with these label values, which are created if necessary.
     pub(super) fn slots(&self, values: [Label; N]) -> HistogramSlots {
-        self.declared
+        self.inner
             .series
-            .get_or_create(values, || HistogramSlots::allocate(&self.declared.shards, self.scale.bounds))
+            .get_or_create(values, || HistogramSlots::allocate(&self.inner.shards, self.scale.bounds))
     }
 }
 
 impl<const N: usize> Clone for Histograms<N> {
     fn clone(&self) -> Self {
-        Self { declared: self.declared.clone(), scale: self.scale }
+        Self { inner: self.inner.clone(), scale: self.scale }
     }
 }
 
 impl<const N: usize> Collector for Histograms<N> {
     fn desc(&self) -> Vec<&Desc> {
-        vec![&self.declared.desc]
+        vec![&self.inner.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let MetricSeries { labels, shards, series, .. } = &*self.declared;
+        let MetricSeries { labels, shards, series, .. } = &*self.inner;
         let metrics = series.metrics(labels, |metric, slots| {
             metric.set_histogram(histogram(slots.read(shards), self.scale));
         });
-        self.declared.family(MetricType::HISTOGRAM, metrics)
+        self.inner.family(MetricType::HISTOGRAM, metrics)
     }
 }
 

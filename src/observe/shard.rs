@@ -3,7 +3,7 @@
 //! ```text
 //!  slot 17 ──┬── shard of worker 1 ── 4031 ┐
 //!            ├── shard of worker 2 ── 3877 ├── sum ──► /metrics
-//!            └── shared shard ───────  120 ┘
+//!            └── shared worker ──────  120 ┘
 //! ```
 //!
 //! A series has one slot for the life of the process, and each shard has a counter at that slot. A shard has
@@ -26,7 +26,7 @@ const CHUNKS: usize = 1024;
 pub(super) struct SeriesSlot(u32);
 
 impl SeriesSlot {
-    /// Counts for which no slot was available.
+    /// The slot of counts for which no slot of their own was available.
     pub(super) const LOST: Self = Self(0);
 
     /// No slot: counts for it are added to [`Self::LOST`].
@@ -104,7 +104,7 @@ impl Shard {
     }
 }
 
-/// The counters of one writer. It may move to another thread but is never shared.
+/// The writer's handle to its shard. It may move to another thread but is never shared.
 pub(super) struct CounterShard {
     shard: Arc<Shard>,
     /// Not `Sync`, because a counter is loaded and stored in two steps.
