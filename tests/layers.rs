@@ -27,6 +27,93 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
 ];
 
+/// The order of the modules inside the large layers, from the lowest. A module uses only modules of its own row
+/// and of earlier rows.
+const INNER_LAYERS: &[(&str, &[&[&str]])] = &[
+    (
+        "config",
+        &[
+            &["source"],
+            &["diagnostic", "text"],
+            &["document", "recovery", "v1", "ip_ranges", "policy"],
+            &["pieces", "route53", "schema"],
+        ],
+    ),
+    (
+        "import",
+        &[
+            &[
+                "directory",
+                "document",
+                "ledger",
+                "report",
+                "objects",
+                "inventory",
+                "merge",
+                "regions",
+                "subject",
+                "reader",
+                "pages",
+            ],
+            &["writer"],
+        ],
+    ),
+    // Names refer to the network, never the reverse.
+    (
+        "world",
+        &[
+            &["arena"],
+            &["network", "connections", "endpoint", "network_acl", "place", "route", "security_group"],
+            &["names", "claims", "zone", "routed", "upstream", "listener", "settings"],
+            &["live", "diff", "compile"],
+        ],
+    ),
+    ("world::compile", &[&["context"], &["network"], &["listen"], &["names"], &["settings"]]),
+    // A path depends on no name.
+    (
+        "resolve",
+        &[
+            &["clock", "path", "outcome"],
+            &["egress"],
+            &[
+                "special_use",
+                "hostname",
+                "routing",
+                "zone",
+                "trace",
+                "delegation",
+                "dname",
+                "dns64",
+                "public",
+                "reasons",
+                "resolution",
+            ],
+        ],
+    ),
+    (
+        "serve",
+        &[
+            &[
+                "datagrams",
+                "bind",
+                "inherit",
+                "tls",
+                "upstream",
+                "admission",
+                "message_cache",
+                "forward",
+                "denials",
+                "annotate",
+                "packet_cache",
+                "clients",
+                "worker",
+            ],
+            &["engine", "reply", "inspect", "chaos"],
+            &["accept", "workers", "encrypted", "tcp", "udp", "dot", "doh"],
+        ],
+    ),
+];
+
 /// Text in code, and the paths in which it may occur.
 const OWNERS: &[(&str, &[&str])] = &[
     // Used only in tests: docs/design/0008.
@@ -101,6 +188,35 @@ fn modules_use_only_lower_layers() {
 }
 
 #[test]
+fn modules_inside_a_layer_are_ordered() {
+    let files = source_files();
+    let names = ModuleNames::of(&files);
+    let mut violations = Vec::new();
+    for (parent, rows) in INNER_LAYERS {
+        let parent: Vec<&str> = parent.split("::").collect();
+        let child = |path: &[String]| {
+            let is_below = path.len() > parent.len() && path.iter().zip(&parent).all(|(a, b)| a == b);
+            is_below.then(|| path[parent.len()].clone())
+        };
+        let row = |name: &str| rows.iter().position(|row| row.contains(&name));
+        for file in &files {
+            let Some(home) = child(&file.module) else { continue };
+            let Some(here) = row(&home) else {
+                violations.push(format!("{}: `{home}` is in no row", file.path.display()));
+                continue;
+            };
+            for (line, path) in file.resolved_paths(&names) {
+                let Some(used) = child(&path).filter(|used| *used != home) else { continue };
+                if row(&used).is_some_and(|there| there > here) {
+                    violations.push(format!("{}:{line}: `{home}` uses `{used}`", file.path.display()));
+                }
+            }
+        }
+    }
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+#[test]
 fn every_module_has_a_layer() {
     let lib = fs::read_to_string("src/lib.rs").expect("the crate's root");
     let declared = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
@@ -161,6 +277,24 @@ fn uses_of_higher_layers_are_detected() {
 }
 
 #[test]
+fn uses_inside_a_layer_are_detected() {
+    let files = source_files();
+    let names = ModuleNames::of(&files);
+    let uses_names = |text: &str| {
+        let file = SourceFile::parse(Path::new("planted.rs"), &["world", "network"], text.to_owned());
+        let paths = file.resolved_paths(&names);
+        paths.iter().any(|(_, path)| path.starts_with(&["world".to_owned(), "names".to_owned()]))
+    };
+    assert!(uses_names("use super::names::ViewId;"));
+    assert!(uses_names("fn f(_: super::ViewId) {}"), "re-exported");
+    assert!(uses_names("use crate::world::{Names};"));
+    assert!(uses_names("use super::*;\nfn f(_: &Names) {}"));
+    assert!(uses_names("use super::*;\nfn f(_: names::ViewId) {}"));
+    assert!(!uses_names("use crate::aws::names;\nfn f() { names::g(); }"), "another module of that name");
+    assert!(!uses_names("use super::route::Target;"));
+}
+
+#[test]
 fn only_test_items_are_skipped() {
     let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n// comment\nfn c() {}\n";
     let file = SourceFile::parse(Path::new("planted.rs"), &["dns"], text.to_owned());
@@ -191,9 +325,24 @@ impl SourceFile {
 
     /// The paths within the crate that the file uses, with their lines.
     fn paths(&self) -> Vec<(usize, Vec<String>)> {
-        let mut collector = PathCollector { module: self.module.clone(), paths: Vec::new() };
+        let mut collector = PathCollector {
+            module: self.module.clone(),
+            names: None,
+            imported: BTreeSet::new(),
+            paths: Vec::new(),
+        };
         collector.visit_file(&self.syntax);
         collector.paths
+    }
+
+    /// The same, with relative paths and re-exported names resolved.
+    fn resolved_paths(&self, names: &ModuleNames) -> Vec<(usize, Vec<String>)> {
+        // A name that the file imports is not that of a module beside it; its import is a path of its own.
+        let imported = self.syntax.items.iter().flat_map(imported_names).collect();
+        let mut collector =
+            PathCollector { module: self.module.clone(), names: Some(names), imported, paths: Vec::new() };
+        collector.visit_file(&self.syntax);
+        collector.paths.into_iter().map(|(line, path)| (line, names.defined_at(path))).collect()
     }
 
     /// The lines of code, without comments and test items.
@@ -286,21 +435,112 @@ impl Visit<'_> for TestItems {
     }
 }
 
+/// The names that an item imports, if it is a `use` declaration.
+fn imported_names(item: &syn::Item) -> Vec<String> {
+    fn of_tree(tree: &syn::UseTree, names: &mut Vec<String>) {
+        match tree {
+            syn::UseTree::Path(path) => of_tree(&path.tree, names),
+            syn::UseTree::Name(name) => names.push(name.ident.to_string()),
+            syn::UseTree::Rename(rename) => names.push(rename.rename.to_string()),
+            syn::UseTree::Glob(_) => {}
+            syn::UseTree::Group(group) => group.items.iter().for_each(|item| of_tree(item, names)),
+        }
+    }
+    let mut names = Vec::new();
+    if let syn::Item::Use(item) = item {
+        of_tree(&item.tree, &mut names);
+    }
+    names
+}
+
+/// The modules of the crate and the names that they re-export from modules below.
+#[derive(Default)]
+struct ModuleNames {
+    modules: BTreeSet<Vec<String>>,
+    /// The path of each re-export, with the path of the item.
+    reexports: BTreeMap<Vec<String>, Vec<String>>,
+}
+
+impl ModuleNames {
+    fn of(files: &[SourceFile]) -> Self {
+        let mut names = Self::default();
+        names.modules.extend(files.iter().map(|file| file.module.clone()));
+        for file in files {
+            let uses = file.syntax.items.iter().filter_map(|item| match item {
+                syn::Item::Use(item) => Some(&item.tree),
+                _ => None,
+            });
+            for tree in uses {
+                let mut collector = PathCollector {
+                    module: file.module.clone(),
+                    names: Some(&names),
+                    imported: BTreeSet::new(),
+                    paths: Vec::new(),
+                };
+                collector.add_tree(&[], tree);
+                let below = collector.paths.into_iter().map(|(_, path)| path);
+                for path in below.filter(|path| path.len() > file.module.len() + 1) {
+                    if let Some(name) = path.last().filter(|_| path.starts_with(&file.module)) {
+                        let reexport = [file.module.as_slice(), std::slice::from_ref(name)].concat();
+                        // A function can have the name of its module.
+                        if !names.modules.contains(&reexport) {
+                            names.reexports.insert(reexport, path);
+                        }
+                    }
+                }
+            }
+        }
+        names
+    }
+
+    /// The path of what a relative path refers to from a module, if it begins with a module or a re-export of
+    /// the module itself or of one that contains it, whose names `use super::*` imports.
+    fn resolve(&self, module: &[String], path: &[String]) -> Option<Vec<String>> {
+        let first = path.first()?;
+        (0..=module.len()).rev().find_map(|length| {
+            let candidate = [&module[..length], std::slice::from_ref(first)].concat();
+            let is_known = length > 0
+                && (self.modules.contains(&candidate) && path.len() > 1
+                    || self.reexports.contains_key(&candidate));
+            is_known.then(|| [&module[..length], path].concat())
+        })
+    }
+
+    /// Replaces re-exports by the paths of the items.
+    fn defined_at(&self, path: Vec<String>) -> Vec<String> {
+        (1..=path.len())
+            .find_map(|length| {
+                let item = self.reexports.get(&path[..length])?;
+                Some(self.defined_at([item, &path[length..]].concat()))
+            })
+            .unwrap_or(path)
+    }
+}
+
 /// Collects paths within the crate.
-struct PathCollector {
+struct PathCollector<'n> {
     /// The path of the module that is being visited.
     module: Vec<String>,
+    /// Resolves relative paths, if given.
+    names: Option<&'n ModuleNames>,
+    /// The names that the file imports.
+    imported: BTreeSet<String>,
     paths: Vec<(usize, Vec<String>)>,
 }
 
-impl PathCollector {
+impl PathCollector<'_> {
     /// Adds a path that begins with `crate`, `super` or `self`; others are relative to the module or another
     /// crate.
     fn add(&mut self, line: usize, path: &[String]) {
         let mut resolved = match path.first().map(String::as_str) {
             Some("crate") => Vec::new(),
             Some("super" | "self") => self.module.clone(),
-            _ => return,
+            Some(first) if self.imported.contains(first) => return,
+            _ => {
+                let found = self.names.and_then(|names| names.resolve(&self.module, path));
+                self.paths.extend(found.map(|path| (line, path)));
+                return;
+            }
         };
         for segment in path {
             match segment.as_str() {
@@ -353,7 +593,7 @@ impl PathCollector {
     }
 }
 
-impl Visit<'_> for PathCollector {
+impl Visit<'_> for PathCollector<'_> {
     fn visit_item(&mut self, item: &syn::Item) {
         if attributes(item).is_some_and(is_test) {
             return;

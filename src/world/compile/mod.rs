@@ -13,6 +13,7 @@
 //! the configuration, its files and the report. Errors do not end a phase, so that all are reported at once.
 
 mod context;
+mod listen;
 mod names;
 mod network;
 mod settings;

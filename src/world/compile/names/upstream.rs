@@ -141,7 +141,7 @@ impl NamesCompiler<'_, '_> {
     fn check_loop(&mut self, server: &Server, mark: Mark) -> Option<()> {
         let address = server.address;
         let own = self.cx.config.listener.iter().find_map(|listener| {
-            settings::listen_addresses(self.cx.config, self.network, self.declarations, listener)
+            listen::listen_addresses(self.cx.config, self.network, self.declarations, listener)
                 .into_iter()
                 .find(|listen| {
                     let same_host = listen.ip() == address.ip()

@@ -6,8 +6,6 @@ mod listener;
 use super::*;
 use crate::config::LogTo;
 
-pub(super) use listener::listen_addresses;
-
 /// Compiles the settings.
 pub(super) fn compile<'a>(
     cx: &mut Context<'a>,
