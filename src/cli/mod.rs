@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 pub use exit_code::ExitCode;
 
 use crate::config::{self, Loaded};
-use crate::import::{ConfigSource, load as read};
+use crate::import::{ConfigWithImports, load as read};
 use crate::serve::tls;
 use crate::world::World;
 use crate::world::compile::compile;
@@ -125,7 +125,7 @@ impl ConfigArgs {
 }
 
 /// One line for each directory of AWS documents that is incomplete.
-fn report_imports(source: &ConfigSource) {
+fn report_imports(source: &ConfigWithImports) {
     for (folder, report) in &source.imports {
         if let Some(summary) = report.summary() {
             let folder = folder.display();

@@ -48,7 +48,7 @@ pub(super) struct Directory {
 pub(super) struct LocationFormatter<'f> {
     directory: &'f Path,
     files: &'f [File],
-    /// The line starts of files that have been formatted before, by file index. Large files can have many
+    /// The byte offsets of line starts, by file index. They are cached, since large files can have many
     /// reported locations.
     line_starts: RefCell<HashMap<usize, Vec<usize>>>,
 }
@@ -106,7 +106,7 @@ pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads a directory and all of its subdirectories. Hidden files are ignored.
+/// Reads a directory and all of its subdirectories. Hidden files and directories are ignored.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Splitting of a file into documents, the JSON output of single AWS CLI commands.
+//! Splitting of a file into documents. Each is the JSON output of one AWS CLI command.
 //!
 //! ```text
 //!  file ──► JSON values (one, several in sequence, or a list of pages) ──► documents
@@ -25,7 +25,7 @@ const MAX_NESTED_PAGES: usize = 8;
 pub(super) struct Document<'f> {
     /// The index of its file.
     pub file: usize,
-    /// Its byte range in the file, as far as diagnostics show it.
+    /// The byte range of its first line in the file, for diagnostics.
     pub at: Range<usize>,
     /// Its top-level members, in document order.
     pub members: Vec<Member<'f>>,
@@ -77,7 +77,7 @@ impl<'f> RawJson<'f> {
     }
 
     /// Returns the elements of an array, or `None` if it is not an array. `null` counts as an empty array,
-    /// since some tools write it as such.
+    /// since some tools write `null` instead of an empty list.
     pub(super) fn items(&self) -> Option<Vec<Self>> {
         if self.text == "null" {
             return Some(Vec::new());

@@ -22,7 +22,7 @@ use super::objects::route53::{
 };
 use super::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupRule};
 use super::objects::transit::{
-    PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
+    AttachmentReference, PrefixListReference, TransitGateway, TransitGatewayAttachment,
     TransitGatewayPeeringAttachment, TransitGatewayRoute, TransitGatewayRouteTable,
     TransitGatewayVpcAttachment,
 };
@@ -62,8 +62,8 @@ pub(super) struct Inventory {
     pub transit_route_tables: Vec<ReadObject<TransitGatewayRouteTable>>,
     /// The routes, associations and propagations of transit gateway route tables, by the id of the table.
     pub transit_routes: BTreeMap<String, Vec<LocatedItem<TransitGatewayRoute>>>,
-    pub transit_associations: BTreeMap<String, Vec<LocatedItem<RouteAttachment>>>,
-    pub transit_propagations: BTreeMap<String, Vec<LocatedItem<RouteAttachment>>>,
+    pub transit_associations: BTreeMap<String, Vec<LocatedItem<AttachmentReference>>>,
+    pub transit_propagations: BTreeMap<String, Vec<LocatedItem<AttachmentReference>>>,
     pub prefix_list_references: Vec<LocatedItem<PrefixListReference>>,
     pub vpn_gateways: Vec<ReadObject<VpnGateway>>,
     pub vpn_connections: Vec<ReadObject<VpnConnection>>,
@@ -91,7 +91,7 @@ pub(super) struct Inventory {
     pub service_networks: Vec<ReadObject<ServiceNetworkVpcAssociation>>,
     /// The top-level keys of all documents, including those of empty lists.
     pub document_keys: HashSet<String>,
-    /// The account that ran the commands.
+    /// The account of the caller, from `aws sts get-caller-identity`.
     pub caller_account: Option<String>,
 }
 

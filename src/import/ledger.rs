@@ -154,8 +154,8 @@ impl Ledger {
 
     /// Adds a missing object and the command that supplies it. Only the first description for a command is
     /// kept.
-    pub(super) fn note_missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
-        self.missing.entry(call.into()).or_insert_with(|| what.into());
+    pub(super) fn note_missing(&mut self, what: impl Into<String>, command: impl Into<String>) {
+        self.missing.entry(command.into()).or_insert_with(|| what.into());
     }
 
     /// Creates the report. Objects without a disposition are counted as skipped.
@@ -200,7 +200,7 @@ impl Ledger {
     }
 }
 
-/// Returns the id under which an object without an id is entered.
+/// Returns the ledger key of an object without an id.
 fn item_id(location: SourceLocation) -> String {
     format!("{}:{}", location.file, location.at)
 }

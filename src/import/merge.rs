@@ -47,8 +47,9 @@ pub(super) fn merge(mut object: Value, other: Value) -> Value {
     if let (Value::Object(members), Value::Object(others)) = (&mut object, other) {
         for (field, value) in others {
             match members.remove(&field) {
-                Some(existing) => members.insert(field, merge(existing, value)),
-                None => members.insert(field, value),
+                Some(existing) if !is_empty_value(&existing) => members.insert(field, merge(existing, value)),
+                Some(existing) if is_empty_value(&value) => members.insert(field, existing),
+                Some(_) | None => members.insert(field, value),
             };
         }
     }
@@ -70,6 +71,17 @@ mod tests {
         assert!(conflicting_fields(&one, &other).is_empty());
         let merged = merge(one, other);
         assert_eq!(merged["Requester"], merged["Accepter"]);
+    }
+
+    #[test]
+    fn empty_fields_are_replaced_by_those_of_the_other_representation() {
+        let one = json!({"Owner": "", "Groups": [], "Address": null, "On": false, "Kept": "a"});
+        let other = json!({"Owner": "1", "Groups": ["a"], "Address": "10.0.0.1", "On": false, "Kept": ""});
+        assert!(conflicting_fields(&one, &other).is_empty());
+        let expected =
+            json!({"Owner": "1", "Groups": ["a"], "Address": "10.0.0.1", "On": false, "Kept": "a"});
+        assert_eq!(merge(one.clone(), other.clone()), expected);
+        assert_eq!(merge(other, one), expected);
     }
 
     #[test]

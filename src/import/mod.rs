@@ -43,7 +43,7 @@ use pages::PageTracker;
 use reader::DocumentReader;
 use regions::RegionAndAccount;
 
-/// Values for VPCs whose documents do not state them.
+/// Defaults for VPCs whose region or account cannot be determined otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// The region of VPCs for which neither a document nor a directory name states it.
@@ -55,7 +55,7 @@ pub struct ImportOptions {
 /// A directory of AWS documents, converted to configuration.
 #[derive(Debug)]
 pub struct Imported {
-    /// The configuration as TOML. Empty if a document is invalid.
+    /// The configuration as TOML. Empty if there are errors.
     pub text: String,
     /// What was read, converted, skipped and unsupported.
     pub report: ImportReport,
@@ -75,8 +75,8 @@ impl Imported {
         !self.errors.has_errors()
     }
 
-    /// Loads the configuration. Returns it with the diagnostics found so far, in which the text is called
-    /// `name`. If a document is invalid, the result contains only the errors of the documents.
+    /// Loads the configuration. Diagnostics about the generated text refer to it as `name`. If a
+    /// document is invalid, the result contains only the errors of the documents.
     pub fn load(&self, name: &Path) -> Loaded {
         if !self.is_valid() {
             let (sources, report) = (self.sources.clone(), self.errors.clone());
@@ -91,7 +91,7 @@ impl Imported {
 
 /// A configuration, together with the reports of the AWS directories it includes.
 #[derive(Debug)]
-pub struct ConfigSource {
+pub struct ConfigWithImports {
     /// The configuration.
     pub loaded: Loaded,
     /// The directories of AWS documents that are part of the configuration, each with its report.
@@ -100,7 +100,7 @@ pub struct ConfigSource {
 
 /// Returns the name that diagnostics use for the text generated from a directory.
 pub fn display_name(directory: &Path) -> PathBuf {
-    PathBuf::from(format!("{} (as configuration)", directory.display()))
+    PathBuf::from(format!("{} (generated configuration)", directory.display()))
 }
 
 /// Loads a configuration from a file, which may include directories of AWS documents, or from such a
@@ -110,11 +110,11 @@ pub fn display_name(directory: &Path) -> PathBuf {
 ///
 /// Fails only if the file or directory itself cannot be read. Errors in its contents are added to
 /// [`Loaded::report`].
-pub fn load(path: &Path) -> io::Result<ConfigSource> {
+pub fn load(path: &Path) -> io::Result<ConfigWithImports> {
     if path.is_dir() {
         let imported = import(path, &ImportOptions::default())?;
         let loaded = imported.load(&display_name(path));
-        return Ok(ConfigSource { loaded, imports: vec![(path.to_owned(), imported.report)] });
+        return Ok(ConfigWithImports { loaded, imports: vec![(path.to_owned(), imported.report)] });
     }
     let directories: RefCell<Vec<(PathBuf, Imported)>> = RefCell::default();
     let read_file = |path: &Path| -> io::Result<String> {
@@ -134,15 +134,15 @@ pub fn load(path: &Path) -> io::Result<ConfigSource> {
         loaded.generated_from.extend(imported.paths);
         if imported.errors.has_errors() {
             // The rest of the configuration refers to objects of this directory. Without them it would be
-            // reported as invalid, which hides the actual error.
+            // reported as invalid, which would hide the actual error.
             loaded.config = config::Config::default();
             loaded.report = imported.errors;
             loaded.sources = imported.sources;
-            return Ok(ConfigSource { loaded, imports: Vec::new() });
+            return Ok(ConfigWithImports { loaded, imports: Vec::new() });
         }
         imports.push((directory, imported.report));
     }
-    Ok(ConfigSource { loaded, imports })
+    Ok(ConfigWithImports { loaded, imports })
 }
 
 /// Converts a directory of AWS documents.

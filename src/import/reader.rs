@@ -1,5 +1,5 @@
 //! Reading of documents into typed objects. The top-level keys determine what a document contains. File names
-//! matter only for commands whose output does not repeat the object it describes (`subject.rs`).
+//! matter only for commands whose output does not identify the object it describes (`subject.rs`).
 //!
 //! ```text
 //!  document ──► member ─┬─► objects with an id ──► representations.rs merges several representations of one object
@@ -29,7 +29,7 @@ pub(super) use keys::VPC_ATTRIBUTES;
 
 /// Reads documents into an [`Inventory`].
 pub(super) struct DocumentReader<'f> {
-    /// The files, for their paths.
+    /// The files that contain the documents.
     pub(super) files: &'f [File],
     /// The objects that were read.
     pub inventory: Inventory,
@@ -56,8 +56,8 @@ impl<'f> DocumentReader<'f> {
         }
     }
 
-    /// Reads a document. Returns whether any of it was used; incomplete output of an unused document is not
-    /// an error.
+    /// Reads a document. Returns whether any of it was used. Missing pages of unused output are
+    /// not an error.
     pub(super) fn read_document(&mut self, document: &Document<'f>) -> bool {
         let has = |key: &str| document.get(key).is_some();
         if has("Account") && has("UserId") {

@@ -1,5 +1,5 @@
 //! The region and account of each VPC. In order of precedence: from the VPC's objects, from a directory name,
-//! from the options.
+//! from the caller identity (account only), from the options.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! The object that a document describes, for commands whose output does not repeat it: the zone of record
+//! The object that a document describes, for commands whose output does not identify it: the zone of record
 //! sets, the prefix list of entries, the transit gateway route table of routes.
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +10,7 @@ use super::reader::DocumentReader;
 
 impl DocumentReader<'_> {
     /// Finds the hosted zone of each document of record sets. The name of the apex, which owns the SOA
-    /// record, identifies the zone; if several zones have this name, the file name must contain the id.
+    /// record, identifies the zone; if several zones have this name, the path must contain the id.
     pub(super) fn match_record_sets(&mut self) -> Vec<DocumentError> {
         let mut errors = Vec::new();
         let mut zones_by_name: HashMap<String, Vec<String>> = HashMap::new();
@@ -151,8 +151,9 @@ fn uuid_in(path: &str) -> Option<String> {
 fn id_in(path: &str, prefixes: &[&str]) -> Option<String> {
     let parts = path.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     parts.into_iter().find_map(|part| {
-        let ids = prefixes.iter().filter_map(|prefix| {
-            let at = part.find(prefix)?;
+        let found =
+            prefixes.iter().flat_map(|prefix| part.match_indices(prefix).map(move |(at, _)| (prefix, at)));
+        let mut ids = found.filter_map(|(prefix, at)| {
             let is_start = at == 0 || !part.as_bytes()[at - 1].is_ascii_alphanumeric();
             let (id, rest) = (&part[at..], &part[at + prefix.len()..]);
             // The id of a hosted zone contains no hyphen after the prefix. It is recognised by its capital
@@ -169,7 +170,7 @@ fn id_in(path: &str, prefixes: &[&str]) -> Option<String> {
             let end = if is_assigned_by_aws { prefix.len() + digits } else { id.len() };
             (is_start && !rest.is_empty()).then(|| id[..end].to_owned())
         });
-        ids.into_iter().next()
+        ids.next()
     })
 }
 
@@ -193,6 +194,8 @@ mod tests {
         assert_eq!(find("routes-of-tgw-rtb-0a1b2c3d4e5f60718.json", "tgw-rtb-"), expected());
         assert_eq!(find("addresses-rslvr-in-lab.json", "rslvr-in-"), Some("rslvr-in-lab".to_owned()));
         assert_eq!(find("Z0123456789ABC-records.json", "Z"), Some("Z0123456789ABC".to_owned()));
+        assert_eq!(find("Zones-Z0123456789ABC.json", "Z"), Some("Z0123456789ABC".to_owned()));
+        assert_eq!(find("myvpc-vpc-0a1b2c3d.json", "vpc-"), Some("vpc-0a1b2c3d".to_owned()));
         assert_eq!(find("Zones.json", "Z"), None);
         assert_eq!(find("vpc.json", "vpc-"), None);
     }

@@ -213,9 +213,7 @@ fn conflicting_documents_are_reported() {
     let messages = unsupported(&[("a.json", VPC), ("b.json", VPC), ("changed.json", &changed)]);
     assert_eq!(
         messages,
-        [
-            "changed.json:2:14: subnet-a: conflicting values of `CidrBlock` in two documents: the longer one is used"
-        ]
+        ["changed.json:2:14: subnet-a: conflicting `CidrBlock` in two documents: the longer object is used"]
     );
 }
 

@@ -125,7 +125,7 @@ fn a_directory_of_documents_is_a_configuration() {
     fs::write(&subnets, text).unwrap();
     let aws = dir.path().join("aws");
     let diagnostics = stderr(&plustwo(&["check", "--config", aws.to_str().unwrap()]));
-    assert!(diagnostics.contains("aws (as configuration):35:8: error[outside-cidr]"), "{diagnostics}");
+    assert!(diagnostics.contains("aws (generated configuration):35:8: error[outside-cidr]"), "{diagnostics}");
     let text = stdout(&plustwo(&["import", "aws", aws.to_str().unwrap()]));
     assert_eq!(text.lines().nth(34), Some("cidr = \"10.9.3.0/24\""));
 }

@@ -9,7 +9,7 @@ use super::{OtherFields, Tag, objects};
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct VpcEndpoint {
     pub vpc_endpoint_id: String,
-    /// Missing in documents from before interface endpoints existed: `Gateway`.
+    /// Missing in documents from before interface endpoints existed: the type is then `Gateway`.
     pub vpc_endpoint_type: Option<String>,
     pub vpc_id: String,
     pub owner_id: Option<String>,

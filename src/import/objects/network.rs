@@ -59,7 +59,7 @@ fn one_or_list<'de, D: serde::Deserializer<'de>>(
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct VpcCidrBlockAssociation {
     pub cidr_block: String,
-    pub cidr_block_state: CidrBlockState,
+    pub cidr_block_state: AssociationState,
 }
 
 /// EC2 API, `VpcIpv6CidrBlockAssociation` and `SubnetIpv6CidrBlockAssociation`.
@@ -67,18 +67,18 @@ pub(crate) struct VpcCidrBlockAssociation {
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Ipv6CidrBlockAssociation {
     pub ipv6_cidr_block: String,
-    pub ipv6_cidr_block_state: CidrBlockState,
+    pub ipv6_cidr_block_state: AssociationState,
 }
 
-/// EC2 API, `VpcCidrBlockState`.
+/// EC2 API, `VpcCidrBlockState`, `SubnetCidrBlockState` and `RouteTableAssociationState`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct CidrBlockState {
+pub(crate) struct AssociationState {
     pub state: Option<String>,
 }
 
-impl CidrBlockState {
-    /// Returns whether the CIDR block is associated. Old documents contain no state.
+impl AssociationState {
+    /// Returns whether the CIDR block or route table is associated. Old documents contain no state.
     pub(crate) fn is_associated(&self) -> bool {
         self.state.as_deref().is_none_or(|state| state == "associated" || state == "associating")
     }
@@ -153,7 +153,7 @@ pub(crate) struct RouteTableAssociation {
     pub main: bool,
     pub subnet_id: Option<String>,
     pub gateway_id: Option<String>,
-    pub association_state: CidrBlockState,
+    pub association_state: AssociationState,
 }
 
 /// EC2 API, `Route`.

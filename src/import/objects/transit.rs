@@ -28,7 +28,7 @@ pub(crate) struct TransitGatewayOptions {
 }
 
 impl TransitGatewayOptions {
-    /// Returns whether IPv6 prefixes are propagated. Enabled by default.
+    /// Returns whether IPv6 prefixes are propagated. Assumed if not specified; AWS's default is no.
     pub(crate) fn has_ipv6_support(&self) -> bool {
         self.ipv6_support.as_deref() != Some("disable")
     }
@@ -138,7 +138,7 @@ pub(crate) struct TransitGatewayRouteTable {
 pub(crate) struct TransitGatewayRoute {
     pub destination_cidr_block: Option<String>,
     pub prefix_list_id: Option<String>,
-    pub transit_gateway_attachments: Vec<RouteAttachment>,
+    pub transit_gateway_attachments: Vec<AttachmentReference>,
     #[serde(rename = "Type")]
     pub route_type: Option<String>,
     pub state: Option<String>,
@@ -148,7 +148,7 @@ pub(crate) struct TransitGatewayRoute {
 /// `TransitGatewayRouteTablePropagation`: a reference to an attachment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct RouteAttachment {
+pub(crate) struct AttachmentReference {
     pub transit_gateway_attachment_id: Option<String>,
     pub state: Option<String>,
 }
@@ -161,7 +161,7 @@ pub(crate) struct PrefixListReference {
     pub prefix_list_id: String,
     pub state: Option<String>,
     pub blackhole: bool,
-    pub transit_gateway_attachment: RouteAttachment,
+    pub transit_gateway_attachment: AttachmentReference,
 }
 
 objects! {

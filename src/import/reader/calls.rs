@@ -141,7 +141,7 @@ impl DocumentReader<'_> {
     }
 
     /// Checks that the routes of a transit gateway route table are complete. The API returns at most 1000
-    /// routes, and no token for the rest.
+    /// routes per call, and older versions of the AWS CLI do not paginate.
     pub(super) fn check_routes_complete(&mut self, document: &Document<'_>) {
         let more = document.get("AdditionalRoutesAvailable");
         if let Some(more) = more.filter(|more| more.text == "true") {

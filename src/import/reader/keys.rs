@@ -1,4 +1,4 @@
-//! Top-level keys of documents without objects to convert, each with the reason.
+//! Top-level keys whose values are not converted: ignored objects, each with the reason, and metadata.
 
 /// What a top-level key of a document contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ const IGNORED_KEYS: &[(&str, &str)] = &[
 
 const FIREWALL: &str = "DNS Firewall is not evaluated yet";
 const LOAD_BALANCERS: &str = "represented by the network interfaces of the load balancer";
-const GATEWAYS: &str = "exists only as a route target";
+const GATEWAYS: &str = "used only as a route target";
 const SERVICE_PROVIDERS: &str = "concerns only the provider of an endpoint service";
 pub(super) const UNRELATED: &str = "no effect on names or egress paths";
 
@@ -118,7 +118,7 @@ pub(super) fn is_metadata(key: &str) -> bool {
     METADATA_KEYS.contains(&key)
 }
 
-/// Returns a key and the reason why its objects have no effect on answers, or `None` if the key is unknown.
+/// Returns a key and the reason why its objects are ignored, or `None` if they are not.
 pub(super) fn ignored_key(key: &str) -> Option<(&'static str, &'static str)> {
     IGNORED_KEYS.iter().find(|(known, _)| *known == key).copied()
 }

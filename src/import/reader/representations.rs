@@ -52,7 +52,7 @@ impl<'f> DocumentReader<'f> {
             if !T::IGNORED.contains(&field.as_str()) {
                 let id = &key.1;
                 let message =
-                    format!("{id}: conflicting values of `{field}` in two documents: the longer one is used");
+                    format!("{id}: conflicting `{field}` in two documents: the longer object is used");
                 self.ledger.note_unsupported(Some(representation.location), message);
             }
         }

@@ -21,7 +21,7 @@ impl VpcEndpoint {
     }
 
     /// Returns the regional DNS name: the shortest of the names that start with the id. The others contain
-    /// the name of a zone.
+    /// the name of an Availability Zone.
     fn regional_name(&self) -> Option<&str> {
         let names = self.dns_entries.iter().filter_map(|entry| entry.dns_name.as_deref());
         names.filter(|name| name.starts_with(&self.vpc_endpoint_id)).min_by_key(|name| name.len())

@@ -54,7 +54,7 @@ pub(super) struct InventoryIndex<'a> {
     /// The associated network ACL, by subnet.
     pub subnet_network_acls: HashMap<&'a str, &'a NetworkAcl>,
     /// The ids of all objects in the inventory that a route may have as its target.
-    pub route_targets: HashSet<&'a str>,
+    pub known_targets: HashSet<&'a str>,
     /// The ids of deleted NAT gateways.
     pub deleted_nat_gateways: HashSet<&'a str>,
 }
@@ -99,7 +99,7 @@ impl<'a> InventoryIndex<'a> {
             vpc_internet_gateways,
             subnet_route_tables,
             subnet_network_acls,
-            route_targets: route_targets(inventory),
+            known_targets: known_targets(inventory),
             deleted_nat_gateways: nat_gateways
                 .iter()
                 .filter(|nat| nat.is_deleted())
@@ -122,7 +122,7 @@ fn routed_prefixes(inventory: &Inventory) -> HashMap<&str, Vec<&str>> {
 }
 
 /// Returns the ids of all objects that a route may have as its target.
-fn route_targets(inventory: &Inventory) -> HashSet<&str> {
+fn known_targets(inventory: &Inventory) -> HashSet<&str> {
     let gateways = inventory.internet_gateways.iter().map(|one| one.internet_gateway_id.as_str());
     let nat_gateways = inventory.nat_gateways.iter().map(|one| one.nat_gateway_id.as_str());
     let endpoints = inventory.endpoints.iter().map(|one| one.vpc_endpoint_id.as_str());

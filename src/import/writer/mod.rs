@@ -37,9 +37,9 @@ pub(super) struct ConfigWriter<'a> {
     subnet_vpcs: HashMap<&'a str, &'a str>,
     /// Network interfaces by id.
     interfaces: HashMap<&'a str, &'a ReadObject<NetworkInterface>>,
-    /// VPCs and addresses of objects other than network interfaces.
+    /// The addresses of objects other than network interfaces, each with the id of its VPC.
     claimed_addresses: HashSet<(String, String)>,
-    /// Security groups that a written object has, and those that their rules refer to.
+    /// Security groups of endpoints, interfaces and instances, and those that their rules refer to.
     written_groups: BTreeSet<String>,
     /// Health checks that record sets refer to.
     referenced_health_checks: BTreeSet<String>,

@@ -110,7 +110,7 @@ impl<'a> ConfigWriter<'a> {
         }
         let mut inline = InlineTable::default().string("destination", destination).string("target", target);
         let state = self.inactive_state(table, route);
-        // The gateway may have been deleted between the two commands.
+        // The NAT gateway may have been deleted after the route tables were listed.
         let is_deleted = self.index.deleted_nat_gateways.contains(target);
         inline = inline.optional_string("state", state.or(is_deleted.then_some("blackhole")));
         if let Some(origin) = self.propagated_origin(table, route) {
@@ -215,7 +215,7 @@ impl<'a> ConfigWriter<'a> {
             ("i-", "describe-instances --instance-ids"),
         ];
         let command = commands.iter().find(|(prefix, _)| target.starts_with(prefix));
-        if let Some((_, command)) = command.filter(|_| !self.index.route_targets.contains(target)) {
+        if let Some((_, command)) = command.filter(|_| !self.index.known_targets.contains(target)) {
             let command = self.with_region(vpc, &format!("aws ec2 {command} {target}"));
             self.ledger.note_missing(format!("{target}, target of a route in VPC {vpc}"), command);
         }
@@ -317,7 +317,7 @@ impl<'a> ConfigWriter<'a> {
                     );
                     self.ledger.mark_unsupported(DhcpOptions::KIND, id, why);
                 }
-                None => self.ledger.mark_skipped(DhcpOptions::KIND, id, "clients query the VPC Resolver"),
+                None => self.ledger.mark_skipped(DhcpOptions::KIND, id, "no custom name servers in use"),
             }
         }
     }

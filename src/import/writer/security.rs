@@ -13,7 +13,7 @@ use crate::import::objects::{Object, name_tag};
 /// The number of the default rule of a network ACL, which denies everything that no other rule matches.
 const DEFAULT_RULE_NUMBER: i64 = 32767;
 
-/// A rule of a security group, from either form of document.
+/// A rule of a security group, from `describe-security-groups` or `describe-security-group-rules`.
 struct GroupRule {
     is_egress: bool,
     protocol: String,
@@ -24,7 +24,8 @@ struct GroupRule {
 }
 
 impl ConfigWriter<'_> {
-    /// Collects the security groups to write: those of other objects, and those that their rules refer to.
+    /// Collects the security groups to write: those of endpoints, interfaces and instances, and those that
+    /// their rules refer to.
     pub(super) fn collect_referenced_groups(&mut self) {
         let inventory = self.inventory;
         let endpoints = inventory.endpoints.iter().flat_map(|one| &one.object.groups);
@@ -230,7 +231,7 @@ fn convert_acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<InlineTa
     Some(inline.string("cidr", cidr).string("rule_action", &entry.rule_action))
 }
 
-/// Returns whether rules allow all egress and nothing else. IPv6 matters only if the VPC has IPv6 CIDR
+/// Returns whether all rules allow all egress, as by default. IPv6 matters only if the VPC has IPv6 CIDR
 /// blocks.
 fn allows_all_egress(egress: &[GroupRule], has_ipv6: bool) -> bool {
     let is_unrestricted = |rule: &GroupRule| {

@@ -56,11 +56,11 @@ impl ConfigWriter<'_> {
             .collect();
         // Virtual interfaces without a Direct Connect gateway: one site for all interfaces that terminate
         // at the same virtual private gateway.
-        let gateways_by_interface: BTreeSet<&str> =
+        let gateways_with_interfaces: BTreeSet<&str> =
             inventory.virtual_interfaces.iter().filter_map(|one| one.gateway()).collect();
         let has_sites = !gateways.is_empty()
             || !connects.is_empty()
-            || !gateways_by_interface.is_empty()
+            || !gateways_with_interfaces.is_empty()
             || !self.attached_direct_connects.is_empty()
             || !inventory.direct_connect_gateways.is_empty()
             || !inventory.direct_connect_associations.is_empty();
@@ -86,7 +86,7 @@ impl ConfigWriter<'_> {
             }
         }
         self.write_direct_connect_sites();
-        for gateway in gateways_by_interface {
+        for gateway in gateways_with_interfaces {
             let interfaces = inventory.virtual_interfaces.iter().filter(|one| one.gateway() == Some(gateway));
             let interfaces: Vec<_> = interfaces.collect();
             let name = interfaces.iter().find_map(|one| one.virtual_interface_name.as_deref());
@@ -269,20 +269,22 @@ impl ConfigWriter<'_> {
     fn gateway_links(&mut self, gateway: &str) -> Vec<InlineTable> {
         if !self.inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == gateway) {
             let command = format!("aws ec2 describe-vpn-gateways --vpn-gateway-ids {gateway}");
-            self.ledger
-                .note_missing(format!("virtual private gateway {gateway} of a VPN connection"), command);
+            self.ledger.note_missing(format!("virtual private gateway {gateway} of a site"), command);
         }
         let vpcs = self.vpcs_of_vpn_gateway(gateway);
         vpcs.iter().map(|vpc| InlineTable::default().string("target", gateway).string("vpc", vpc)).collect()
     }
 
     /// Returns the destinations of VPC routes via a virtual private gateway. They can be attributed to a site
-    /// only if the gateway has a single connection; otherwise the result is empty.
+    /// only if the gateway has a single active connection; otherwise the result is empty.
     fn prefixes_via_vpn_gateway(&self, gateway: &str) -> Vec<String> {
         let connections = self.inventory.vpn_connections.iter();
-        let connections = connections.filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway)).count();
+        let connections = connections
+            .filter(|vpn| vpn.is_active() && vpn.vpn_gateway_id.as_deref() == Some(gateway))
+            .count();
         let associations = self.inventory.direct_connect_associations.iter();
-        let associations = associations.filter(|one| one.gateway() == Some(gateway)).count();
+        let associations =
+            associations.filter(|one| one.is_associated() && one.gateway() == Some(gateway)).count();
         let interfaces = self.inventory.virtual_interfaces.iter();
         let interfaces = interfaces.filter(|one| one.gateway() == Some(gateway)).count();
         if connections + associations + interfaces.min(1) != 1 {

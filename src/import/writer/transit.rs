@@ -7,7 +7,7 @@ use super::sites::{attachment_site_id, customer_gateway_site_id, direct_connect_
 use super::toml::InlineTable;
 use crate::import::ledger::LocatedItem;
 use crate::import::objects::transit::{
-    PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
+    AttachmentReference, PrefixListReference, TransitGateway, TransitGatewayAttachment,
     TransitGatewayPeeringAttachment, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
 };
 use crate::import::objects::{Object, is_state, name_tag};
@@ -19,9 +19,19 @@ const ROUTES_KIND: &str = "Routes";
 /// The kind of references from transit gateway route tables to prefix lists.
 const REFERENCES_KIND: &str = "TransitGatewayPrefixListReferences";
 
-/// States of transit gateways, route tables and attachments that no longer exist, or do not exist yet.
-pub(super) const INACTIVE_STATES: &[&str] =
-    &["deleted", "deleting", "failed", "failing", "rejected", "rejecting", "initiating"];
+/// States of transit gateways, route tables and attachments that no longer exist, or do not exist yet (EC2 API,
+/// `TransitGatewayAttachmentState`).
+pub(super) const INACTIVE_STATES: &[&str] = &[
+    "deleted",
+    "deleting",
+    "failed",
+    "failing",
+    "rejected",
+    "rejecting",
+    "initiating",
+    "initiatingRequest",
+    "pendingAcceptance",
+];
 
 impl ConfigWriter<'_> {
     /// Writes the transit gateways.
@@ -54,7 +64,7 @@ impl ConfigWriter<'_> {
     }
 
     /// Writes the VPC attachments of a transit gateway and returns their ids. Documents of
-    /// `describe-transit-gateway-vpc-attachments` take precedence, since they contain the subnets, over those
+    /// `describe-transit-gateway-vpc-attachments`, which contain the subnets, take precedence over those
     /// of `describe-transit-gateway-attachments`.
     fn write_vpc_attachments(&mut self, gateway: &str) -> BTreeSet<String> {
         let inventory = self.inventory;
@@ -127,12 +137,12 @@ impl ConfigWriter<'_> {
         for attachment in inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
             let (kind, id) =
                 (TransitGatewayAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
-            let name = attachment.id();
+            let ledger_id = attachment.id();
             if known.contains(id) || written.contains(id) {
                 continue;
             }
             if is_state(attachment.state.as_deref(), INACTIVE_STATES) {
-                self.ledger.mark_skipped(kind, &name, "not active");
+                self.ledger.mark_skipped(kind, &ledger_id, "not active");
                 continue;
             }
             let resource = attachment.resource_id.as_deref().unwrap_or_default();
@@ -164,7 +174,7 @@ impl ConfigWriter<'_> {
             if matches!(attachment.resource_type.as_str(), "direct-connect-gateway" | "connect") {
                 self.toml.string("resource_type", &attachment.resource_type);
             }
-            self.ledger.mark_converted(kind, &name);
+            self.ledger.mark_converted(kind, &ledger_id);
             written.insert(id.to_owned());
         }
         self.write_peering_attachments(gateway, &mut written);
@@ -288,7 +298,7 @@ impl ConfigWriter<'_> {
     fn active_attachments(
         &mut self,
         kind: &'static str,
-        references: Option<&Vec<LocatedItem<RouteAttachment>>>,
+        references: Option<&Vec<LocatedItem<AttachmentReference>>>,
         attached: &BTreeSet<String>,
     ) -> Vec<String> {
         let (mut active, mut seen) = (Vec::new(), HashSet::new());
@@ -347,7 +357,7 @@ impl ConfigWriter<'_> {
                 _ if destinations.is_empty() => Some("its destinations are unknown".to_owned()),
                 _ if is_blackhole => None,
                 None if ids.is_empty() => Some("it has no attachment".to_owned()),
-                None => Some(ids.join(", ") + " is missing"),
+                None => Some("missing attachment ".to_owned() + &ids.join(", ")),
                 Some(_) => None,
             };
             if let Some(why) = why {

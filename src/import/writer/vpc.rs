@@ -121,7 +121,7 @@ impl ConfigWriter<'_> {
                 let found = active
                     .filter_map(|route| route.gateway_id.as_deref())
                     .find(|target| target.starts_with("igw-"));
-                if let Some(target) = found.filter(|target| !index.route_targets.contains(target)) {
+                if let Some(target) = found.filter(|target| !index.known_targets.contains(target)) {
                     self.toml.string("internet_gateway", target);
                     let mut command = "aws ec2 describe-internet-gateways".to_owned();
                     if self.has_document(InternetGateway::KIND) {
@@ -156,7 +156,7 @@ impl ConfigWriter<'_> {
     }
 
     /// Marks as skipped the internet gateways without a VPC, and the egress-only internet gateways, which
-    /// exist only as route targets.
+    /// are used only as route targets.
     pub(super) fn record_other_gateways(&mut self) {
         let inventory = self.inventory;
         for gateway in &inventory.internet_gateways {
@@ -166,7 +166,7 @@ impl ConfigWriter<'_> {
             }
         }
         for gateway in &inventory.egress_only_internet_gateways {
-            let (kind, why) = (EgressOnlyInternetGateway::KIND, "exists only as a route target");
+            let (kind, why) = (EgressOnlyInternetGateway::KIND, "used only as a route target");
             self.ledger.mark_skipped(kind, &gateway.egress_only_internet_gateway_id, why);
         }
     }

@@ -38,7 +38,7 @@ impl<'a> ConfigWriter<'a> {
     fn write_hosted_zone(&mut self, id: &str, zone: &HostedZone) {
         let inventory = self.inventory;
         self.toml.table("hosted_zone", zone.config.comment.as_deref().filter(|comment| !comment.is_empty()));
-        // Ids of Route 53 start with `Z`. Emulators use other forms, which are omitted.
+        // Route 53 zone ids start with `Z`. Emulators use other forms, which are omitted.
         self.toml.optional_string("id", Some(id).filter(|id| id.starts_with('Z')));
         let apex = zone.name.trim_end_matches('.');
         self.toml.string("name", &to_zone_file_escapes(apex));
@@ -128,7 +128,7 @@ impl<'a> ConfigWriter<'a> {
         }
     }
 
-    /// Returns whether a health check reports healthy, or `None` if no document contains its status.
+    /// Returns whether a health check is healthy, or `None` if no document contains its status.
     fn is_healthy(&mut self, id: &str, check: Option<&HealthCheck>) -> Option<bool> {
         let observations = self.inventory.health_observations.get(id);
         for observation in observations.into_iter().flatten() {
