@@ -82,6 +82,21 @@ fn files_are_included_once_and_errors_name_the_included_file() {
 }
 
 #[test]
+fn each_file_can_have_the_version_of_the_format() {
+    let load = |included: &'static str| {
+        let read = move |_: &Path| Ok(included.to_owned());
+        let text = "version = 1\ninclude = [\"more.toml\"]\n".to_owned();
+        let mut loaded = config::load_text(Path::new("main.toml"), text, &read);
+        compile(&mut loaded).map(|_| ()).ok_or_else(|| loaded.report.render(&loaded.sources))
+    };
+    assert_eq!(load("version = 1\n"), Ok(()));
+    assert_eq!(load(""), Ok(()));
+    let unsupported = load("version = 2\n").unwrap_err();
+    assert!(unsupported.contains("more.toml:1:11") && unsupported.contains("version 2"), "{unsupported}");
+    assert!(load("version = \"1\"\n").unwrap_err().contains("expected an integer"));
+}
+
+#[test]
 fn the_schema_has_exactly_the_keys_of_all_tables() {
     // One unknown key in each kind of table of the lab: each is reported.
     let lab = config::BUILT_IN_LAB;

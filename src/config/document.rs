@@ -47,6 +47,10 @@ pub(super) fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document
             if key.get_ref() == "include" {
                 continue;
             }
+            // Every file may have the version of the format.
+            if key.get_ref() == "version" && is_current_version(value.get_ref()) {
+                continue;
+            }
             match (merged.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut), value.get_ref()) {
                 (None, _) => {
                     merged.insert(key, value);
@@ -65,6 +69,11 @@ pub(super) fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document
         }
     }
     Spanned::new(0..0, merged)
+}
+
+/// Whether a value of `version` is the one that this release supports, which is also the default.
+pub(super) fn is_current_version(value: &DeValue<'_>) -> bool {
+    matches!(value, DeValue::Integer(number) if number.as_str() == "1")
 }
 
 struct DocumentCollector<'a> {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::document;
 use super::source::SourceMap;
 use super::v1::Config;
 
@@ -48,6 +49,9 @@ impl PieceReader {
         for (number, piece) in pieces(text).enumerate() {
             let mut table = whole(piece)?;
             table.remove("include");
+            if table.get("version").is_some_and(|value| document::is_current_version(value.get_ref())) {
+                table.remove("version");
+            }
             if table.keys().any(|key| head.contains(key.get_ref().as_ref())) {
                 return None;
             }

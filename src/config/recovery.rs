@@ -133,7 +133,7 @@ impl ErrorRecovery<'_> {
         error: &toml::de::Error,
     ) -> bool {
         let span = error.span().unwrap_or(0..0);
-        let message = error.message().trim_end().to_owned();
+        let message = without_rust_types(error.message().trim_end());
         let Some(found) = find(document.get_ref(), &span) else {
             self.report.error(Code::InvalidValue, Mark::new(span), message);
             return false;
@@ -247,7 +247,7 @@ fn first_invalid_element<T: DeserializeOwned>(
         let mut rest = document.clone();
         retain_only(rest.get_mut(), &found.path, kept);
         let error = T::deserialize(toml::de::Deserializer::from(rest)).err();
-        error.is_some_and(|error| error.message().trim_end() == message)
+        error.is_some_and(|error| without_rust_types(error.message().trim_end()) == message)
     };
     // If an empty list causes it too, it is an error of the list or of another part.
     if fails_with(None) {
@@ -427,6 +427,24 @@ fn table_at<'a, 'i>(table: &'a mut DeTable<'i>, path: &[PathSegment]) -> Option<
         ParentNode::Table(table) => Some(table),
         ParentNode::Array(_) => None,
     }
+}
+
+/// A message of serde with the name of an integer type replaced by its range: users know no Rust.
+pub(super) fn without_rust_types(message: &str) -> String {
+    const TYPES: &[(&str, &str)] = &[
+        ("u8", "an integer from 0 to 255"),
+        ("u16", "an integer from 0 to 65535"),
+        ("u32", "an integer from 0 to 4294967295"),
+        ("u64", "an integer from 0"),
+        ("usize", "an integer from 0"),
+        ("i64", "an integer"),
+        ("f64", "a number"),
+    ];
+    let replaced = TYPES.iter().find_map(|(name, range)| {
+        let rest = message.strip_suffix(name)?.strip_suffix("expected ")?;
+        Some(format!("{rest}expected {range}"))
+    });
+    replaced.unwrap_or_else(|| message.to_owned())
 }
 
 /// The key in serde's "missing field `x`".

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::recovery::without_rust_types;
 use super::source::{FromConfigStr, Mark, Marked};
 use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordProperties, RecordText};
 use crate::dns::{Name, ZoneFileError, from_octal_escapes};
@@ -188,7 +189,7 @@ impl RecordSetReader<'_> {
         } else if error.is_syntax() {
             format!("invalid JSON: {what}")
         } else {
-            format!("invalid Route 53 document: {what}")
+            format!("invalid Route 53 document: {}", without_rust_types(what))
         };
         self.error((base + within).min(self.text.len()), message);
     }

@@ -41,7 +41,8 @@ pub use vpc::{
 pub use zone::{Direction, HealthCheck, HostedZone, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::source::{Marked, MarkedTable};
 
@@ -49,6 +50,11 @@ use crate::config::source::{Marked, MarkedTable};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The version of the configuration format. Each file may have it. A release that does not support the version
+    /// of a file reports an error.
+    #[serde(default)]
+    #[schemars(with = "u32", range(min = 1, max = 1))]
+    pub version: FormatVersion,
     /// Settings of the daemon.
     #[serde(default)]
     pub server: Server,
@@ -127,6 +133,8 @@ impl Config {
     pub(super) fn merge(&mut self, piece: Self, has: impl Fn(&str) -> bool) {
         // Exhaustive, so that a new section must be handled.
         let Self {
+            // Any other one is an error.
+            version: FormatVersion::V1,
             server,
             listener,
             answers,
@@ -187,6 +195,33 @@ impl Config {
         self.public.extend(public);
         self.ip_ranges = self.ip_ranges.take().or(ip_ranges);
         self.expect.extend(expect);
+    }
+}
+
+/// The version of the configuration format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatVersion {
+    /// The only one so far.
+    #[default]
+    V1,
+}
+
+impl<'de> Deserialize<'de> for FormatVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::deserialize(deserializer)? {
+            1 => Ok(Self::V1),
+            other => Err(D::Error::custom(format!(
+                "unsupported format version {other}: this release of plustwo supports version 1"
+            ))),
+        }
+    }
+}
+
+impl Serialize for FormatVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::V1 => serializer.serialize_u32(1),
+        }
     }
 }
 
