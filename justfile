@@ -16,6 +16,10 @@ lint:
     cargo clippy --all-targets --locked -- -D warnings
     cargo check --manifest-path fuzz/Cargo.toml --locked
 
+# Licences, sources and unwanted duplicates of dependencies. Requires cargo-deny: cargo install cargo-deny --locked
+deny:
+    cargo deny --locked check bans licenses sources
+
 # Formats the code.
 fmt:
     cargo fmt
