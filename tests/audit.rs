@@ -290,14 +290,14 @@ fn audit_and_explain_agree() {
                 assert_eq!(described["decision"]["source"], row["source"], "{line}");
                 assert_eq!(described["reasons"], row["reasons"], "{line}");
                 assert_eq!(described["missed"], row["missed"], "{line}");
-                let ways = row["ways"].as_array().unwrap();
+                let paths = row["ways"].as_array().unwrap();
                 for answer in
                     described["answers"].as_array().unwrap().iter().filter(|answer| answer["type"] == "A")
                 {
                     let has = |path: &&serde_json::Value| {
                         path["addresses"].as_array().unwrap().contains(&answer["data"])
                     };
-                    let path = ways.iter().find(has).unwrap_or_else(|| panic!("no path of {answer}: {row}"));
+                    let path = paths.iter().find(has).unwrap_or_else(|| panic!("no path of {answer}: {row}"));
                     for key in ["class", "via", "reach", "reasons"] {
                         assert_eq!(answer["path"][key], path[key], "{key} of {line}");
                     }

@@ -91,10 +91,10 @@ fn queries() -> Vec<Vec<u8>> {
 
 #[test]
 fn all_transports_give_the_same_answer() {
-    let setting = EncryptedLab::new();
-    let udp = Client::new(setting.lab.dns, HOME.into());
-    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
-    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let encrypted = EncryptedLab::new();
+    let udp = Client::new(encrypted.lab.dns, HOME.into());
+    let mut dot = Dot::connect(encrypted.dot, HOME.into(), &encrypted.identity).unwrap();
+    let mut doh = Doh::connect(encrypted.doh, HOME.into(), &encrypted.identity);
     for query in queries() {
         let plain = udp.exchange(&query);
         let expected = Message::from_vec(&plain).unwrap();

@@ -329,7 +329,7 @@ fn while_all_servers_are_dead_stale_answers_are_served_immediately() {
         assert_eq!(addresses(&client.query(name, "A")), ["198.51.100.7"]);
     }
     server.set_behaviour(Behaviour::Silent);
-    // After its TTL, the answer is stale. The server is queried and probed, and then backs off.
+    // After its TTL, the answer is stale. The server is queried and probed; then plustwo backs off.
     let stale = |reply: &Reply| codes(reply).contains(&3);
     query_until(&client, &names[0], stale);
     while lab.metric(&format!("plustwo_forward_servers_backing_off{{source=\"\",to=\"{}\"}}", server.address))

@@ -220,8 +220,8 @@ fn encrypted_listeners_with_a_server_name_are_designated_to_clients_of_the_same_
     assert_eq!(query(&all, HOME, name, A), [""; 0], "NODATA");
     assert_eq!(query(&all, HOME, "resolver.arpa", SVCB), [""; 0]);
     assert_eq!(query(&unnamed, HOME, name, SVCB), [""; 0], "no listener has a server name");
-    // A listener bound to a VPC is designated only to its clients; one without `vpc` not to clients of a
-    // VPC that has bound plain listeners.
+    // A listener bound to a VPC is designated only to clients of that VPC; one without `vpc` is not
+    // designated to clients of a VPC that has bound plain listeners.
     let tls_of_vpc = "1 dns.corp.example. alpn=\"dot\" port=853 ipv4hint=127.0.0.5";
     assert_eq!(query(&bound, HOME, name, SVCB), [tls_of_vpc]);
     assert_eq!(query(&bound, [127, 0, 99, 1], name, SVCB), [""; 0]);

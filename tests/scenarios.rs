@@ -94,7 +94,7 @@ fn parse(text: &str) -> Result<(String, Vec<Scenario<'_>>), String> {
     let mut scenarios = vec![Scenario { name: "", blocks: Vec::new() }];
     let mut open: Option<Block<'_>> = None;
     for (number, line) in text.lines().enumerate() {
-        let current = scenarios.last_mut().expect("there is always the nameless one");
+        let current = scenarios.last_mut().expect("the list starts with a scenario without a name");
         match (&mut open, line.strip_prefix("```")) {
             (Some(_), Some("")) => current.blocks.extend(open.take()),
             (Some(block), _) => {
@@ -110,7 +110,7 @@ fn parse(text: &str) -> Result<(String, Vec<Scenario<'_>>), String> {
         }
     }
     if let Some(block) = open {
-        return Err(format!("the block that opens in line {} is not closed", block.at.start));
+        return Err(format!("the block that opens on line {} is not closed", block.at.start));
     }
     let top = scenarios.remove(0);
     if let Some(block) = top.blocks.iter().find(|block| block.info != "toml config") {
@@ -197,15 +197,15 @@ fn headlines(path: &Path, shared: usize, loaded: &Loaded) -> Vec<String> {
     let folder = format!("{}/", path.parent().unwrap_or(path).display());
     let reported = |finding: &config::Diagnostic| {
         let line = finding.headline(&loaded.sources);
-        let Some(place) = loaded.sources.position(finding.mark).filter(|place| place.path == path) else {
+        let Some(position) = loaded.sources.position(finding.mark).filter(|place| place.path == path) else {
             return line;
         };
-        let whole = format!("{}:{}:", path.display(), place.line);
+        let whole = format!("{}:{}:", path.display(), position.line);
         // Files of a configuration are shown by their names.
         let rest = line.strip_prefix(&whole).unwrap_or(&line).replace(&folder, "");
-        match place.line.checked_sub(shared) {
+        match position.line.checked_sub(shared) {
             Some(own) if own > 0 => format!("config:{own}:{rest}"),
-            _ => format!("shared:{}:{rest}", place.line),
+            _ => format!("shared:{}:{rest}", position.line),
         }
     };
     loaded.report.sorted().into_iter().map(reported).collect()

@@ -31,7 +31,7 @@ pub(crate) const POLL_PAUSE: Duration = Duration::from_micros(20);
 /// Maximum wait at a fixed rate, unless the next query is due later.
 const TICK: Duration = Duration::from_micros(50);
 
-/// How long no stale answer must have arrived for a load to be settled, in nanoseconds.
+/// Time without a stale answer after which a load counts as settled, in nanoseconds.
 const SETTLED: u64 = 1_000_000_000;
 
 /// How long the generator may be delayed by the system before its schedule is delayed as well, in

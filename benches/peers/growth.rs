@@ -148,7 +148,7 @@ impl GrowthResults<'_> {
     /// A row of the table.
     fn row(&self, dimension: Dimension, size: usize) -> String {
         let of = |cached, figure: fn(&Figures) -> Option<f64>, places| {
-            self.middle(dimension, size, cached, figure)
+            self.median_of(dimension, size, cached, figure)
                 .map_or("–".to_owned(), |value| number(value, places))
         };
         let cells = [
@@ -181,7 +181,7 @@ impl GrowthResults<'_> {
     pub(crate) fn lines(&self) -> Vec<Line> {
         let line = |dimension: Dimension| {
             let point = |size: &usize| {
-                let cpu = self.middle(dimension, *size, false, |figures| figures.cpu_us)?;
+                let cpu = self.median_of(dimension, *size, false, |figures| figures.cpu_us)?;
                 Some((*size as f64, cpu))
             };
             Line { name: dimension.name(), points: dimension.sizes().iter().filter_map(point).collect() }
@@ -196,7 +196,7 @@ impl GrowthResults<'_> {
     }
 
     /// The median of a figure over the rounds.
-    fn middle(
+    fn median_of(
         &self,
         dimension: Dimension,
         size: usize,

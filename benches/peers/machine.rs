@@ -42,7 +42,7 @@ pub(crate) fn enter_own_network() -> io::Result<()> {
     Err(up.err().unwrap_or_else(|| io::Error::other("`ip link set lo up` failed")))
 }
 
-/// Raises the limit of open files as far as permitted; servers inherit it.
+/// Raises the limit on open files as far as permitted; servers inherit it.
 pub(crate) fn raise_file_limit() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most.min(65_536), most);

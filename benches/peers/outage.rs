@@ -55,7 +55,7 @@ const RETURN_TIME: Duration = Duration::from_secs(30);
 /// How long a stub resolver waits for a reply (resolv.conf(5), `timeout`).
 const STUB_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sockets of each load, each with its own address, so that none reaches the limit of a server per client
+/// Sockets of each load, each with its own address, so that none reaches a server's per-client limit
 /// (Unbound: 1,000 waiting replies, `wait-limit`).
 const SOCKETS: usize = 16;
 
@@ -231,8 +231,8 @@ impl Bench {
         Ok(())
     }
 
-    /// The servers of a round, in reverse order in every other round. Unbound occurs once for each of these
-    /// times after which a client receives a stale answer.
+    /// The servers of a round, in reverse order in every other round. Unbound occurs once for each
+    /// value of `stale_after_ms`.
     fn participants_of_round(
         &self,
         setup: &Setup,
@@ -398,8 +398,8 @@ pub(crate) fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
     for rate in DEAD_RATES {
         let of_rate: Vec<&Record> = records.iter().filter(|record| record.dead_rate == Some(rate)).collect();
         for (server, runs) in by_server(&of_rate) {
-            let living = |figure: fn(&Figures) -> f64| middle(&runs, |run| Some(figure(&run.living)));
-            let dead = |figure: fn(&Figures) -> f64| middle(&runs, |run| run.dead.as_ref().map(figure));
+            let living = |figure: fn(&Figures) -> f64| median_of(&runs, |run| Some(figure(&run.living)));
+            let dead = |figure: fn(&Figures) -> f64| median_of(&runs, |run| run.dead.as_ref().map(figure));
             let _ = writeln!(
                 text,
                 "| {} | {server} | {} | {} | {} | {} | {} | {} | {} | {} | {:.2} |",
@@ -412,7 +412,7 @@ pub(crate) fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
                 percent(dead(|f| f.replied)),
                 time(dead(|f| f.p50_ms)),
                 time(dead(|f| f.p99_ms)),
-                middle(&runs, |run| Some(run.server_cpu))
+                median_of(&runs, |run| Some(run.server_cpu))
             );
         }
     }
@@ -430,7 +430,7 @@ pub(crate) fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
     );
     let of_part: Vec<&Record> = records.iter().filter(|record| record.part == EXPIRED).collect();
     for (server, runs) in by_server(&of_part) {
-        let living = |figure: fn(&Figures) -> f64| middle(&runs, |run| Some(figure(&run.living)));
+        let living = |figure: fn(&Figures) -> f64| median_of(&runs, |run| Some(figure(&run.living)));
         let _ = writeln!(
             text,
             "| {server} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.2} |",
@@ -441,9 +441,9 @@ pub(crate) fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
             time(living(|f| f.p50_ms)),
             time(living(|f| f.p99_ms)),
             ratio(&runs, &of_part, base),
-            seconds(middle(&runs, |run| run.first_fresh_s)),
-            seconds(middle(&runs, |run| run.last_stale_s)),
-            middle(&runs, |run| Some(run.server_cpu))
+            seconds(median_of(&runs, |run| run.first_fresh_s)),
+            seconds(median_of(&runs, |run| run.last_stale_s)),
+            median_of(&runs, |run| Some(run.server_cpu))
         );
     }
     text.push('\n');
@@ -484,7 +484,7 @@ fn by_server<'r>(records: &[&'r Record]) -> Vec<(&'r str, Vec<&'r Record>)> {
 }
 
 /// The median over runs.
-fn middle(runs: &[&Record], figure: impl Fn(&Record) -> Option<f64>) -> f64 {
+fn median_of(runs: &[&Record], figure: impl Fn(&Record) -> Option<f64>) -> f64 {
     median(runs.iter().filter_map(|run| figure(run)).collect()).unwrap_or(f64::NAN)
 }
 

@@ -197,7 +197,7 @@ impl Scale {
         }
     }
 
-    /// A line with a dot at each point. Every other line is dashed, for readers who do not distinguish the
+    /// A line with a dot at each point. Every other line is dashed, for readers who cannot distinguish the
     /// colours.
     fn write_line(&self, text: &mut String, number: usize, line: &Line) {
         let class = number % COLOURS.len();
@@ -216,7 +216,7 @@ impl Scale {
 fn steps() -> impl Iterator<Item = f64> {
     (-3..9).flat_map(|power: i32| {
         [1.0, 2.0, 5.0].map(|step| match power {
-            // Division by a whole number, so that 0.2 is exact.
+            // Division by an exact power of ten, so that 0.2 is correctly rounded.
             ..0 => step / 10f64.powi(-power),
             _ => step * 10f64.powi(power),
         })

@@ -174,8 +174,8 @@ fn children(pid: i32) -> Vec<i32> {
 /// time in seconds.
 pub(crate) fn cpu_seconds(processes: &[Process]) -> f64 {
     let ticks: u64 = all(processes).map(ticks).sum();
-    let a_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-    ticks as f64 / a_second as f64
+    let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    ticks as f64 / ticks_per_second as f64
 }
 
 /// The sum of `utime`, `stime`, `cutime` and `cstime` of proc_pid_stat(5).

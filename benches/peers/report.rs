@@ -167,14 +167,14 @@ fn columns(workload: Workload) -> Vec<Column> {
     let cpu_ratio: Column = ("ratio", |runs, base| ratio(runs, base, |f| f.cpu_us));
     let lost: Column = ("lost", |runs, _| sum(runs, |f| f.lost));
     let failed: Column = ("failed", |runs, _| sum(runs, |f| f.failed));
-    let p50: Column = ("p50 µs", |runs, _| middle(runs, |f| Some(f.p50_us), 0));
-    let p99: Column = ("p99 µs", |runs, _| middle(runs, |f| Some(f.p99_us), 0));
-    let p999: Column = ("p99.9 µs", |runs, _| middle(runs, |f| Some(f.p999_us), 0));
+    let p50: Column = ("p50 µs", |runs, _| median_cell(runs, |f| Some(f.p50_us), 0));
+    let p99: Column = ("p99 µs", |runs, _| median_cell(runs, |f| Some(f.p99_us), 0));
+    let p999: Column = ("p99.9 µs", |runs, _| median_cell(runs, |f| Some(f.p999_us), 0));
     let longest: Column = ("longest ms", |runs, _| spread(runs, |f| Some(f.longest_us / 1e3), 1));
-    let memory: Column = ("RSS MiB", |runs, _| middle(runs, |f| Some(f.rss_mib), 0));
-    let share: Column = ("server CPU", |runs, _| middle(runs, |f| f.server_cpu, 2));
-    let generator: Column = ("generator µs per query", |runs, _| middle(runs, |f| f.generator_us, 2));
-    let rate_set: Column = ("queries/s", |runs, _| middle(runs, |f| f.rate, 0));
+    let memory: Column = ("RSS MiB", |runs, _| median_cell(runs, |f| Some(f.rss_mib), 0));
+    let share: Column = ("server CPU", |runs, _| median_cell(runs, |f| f.server_cpu, 2));
+    let generator: Column = ("generator µs per query", |runs, _| median_cell(runs, |f| f.generator_us, 2));
+    let rate_set: Column = ("queries/s", |runs, _| median_cell(runs, |f| f.rate, 0));
     let start: Column = ("first answer after s", |runs, _| spread(runs, |f| f.start_s, 2));
     let fresh: Column = ("new name after s", |runs, _| spread(runs, |f| f.fresh_s, 3));
     match workload {
@@ -200,7 +200,7 @@ fn sum(runs: &Runs<'_>, figure: fn(&Figures) -> u64) -> String {
 }
 
 /// The median.
-fn middle(runs: &Runs<'_>, figure: fn(&Figures) -> Option<f64>, places: usize) -> String {
+fn median_cell(runs: &Runs<'_>, figure: fn(&Figures) -> Option<f64>, places: usize) -> String {
     median(values(runs, figure)).map_or("–".to_owned(), |value| number(value, places))
 }
 
@@ -265,17 +265,17 @@ pub(crate) type Part<'t> = (&'static str, &'t str);
 
 /// The page with new text between its markers. A page without any of these markers is replaced by the texts.
 pub(crate) fn fill_in(page: &str, parts: &[Part<'_>]) -> String {
-    if parts.iter().all(|(marker, _)| between_marks(page, marker).is_none()) {
+    if parts.iter().all(|(marker, _)| between_markers(page, marker).is_none()) {
         return parts.iter().map(|(_, text)| *text).collect();
     }
-    parts.iter().fold(page.to_owned(), |page, (marker, text)| match between_marks(&page, marker) {
+    parts.iter().fold(page.to_owned(), |page, (marker, text)| match between_markers(&page, marker) {
         Some((from, to)) => format!("{}\n{}\n\n{}", &page[..from], text.trim(), &page[to..]),
         None => page,
     })
 }
 
 /// Start and end of the text between two markers.
-fn between_marks(page: &str, marker: &str) -> Option<(usize, usize)> {
+fn between_markers(page: &str, marker: &str) -> Option<(usize, usize)> {
     let begin = format!("<!-- {marker} -->\n");
     let from = page.find(&begin)? + begin.len();
     let to = page[from..].find(&format!("<!-- /{marker} -->\n"))? + from;

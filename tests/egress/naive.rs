@@ -9,7 +9,7 @@ use crate::model::*;
 
 mod filters;
 
-/// Maximum number of route tables that a packet may pass.
+/// Maximum number of route tables that a packet may traverse.
 const MAX_TABLES: usize = 64;
 /// Maximum number of consecutive transit gateways.
 const MAX_GATEWAYS: usize = 64;
@@ -81,9 +81,9 @@ struct Packet<'n> {
     is_from_other_vpc: bool,
     is_reply: bool,
     is_translated: bool,
-    /// The VPCs whose Gateway Load Balancer endpoint this sender's packets pass.
+    /// The VPCs whose Gateway Load Balancer endpoint this sender's packets pass through.
     inspected: Vec<usize>,
-    /// Whether replies pass other Gateway Load Balancer endpoints than the requests.
+    /// Whether replies pass through different Gateway Load Balancer endpoints from the requests.
     is_asymmetric: bool,
     tables: usize,
     /// The VPC, the network ACL, the direction, source and destination.

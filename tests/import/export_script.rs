@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use super::common::process::{stderr, stdout};
 use super::import_valid;
 
-/// A fake AWS CLI. One command lacks permission, one fails only when it is repeated to list ids, and one
+/// A fake AWS CLI. One command lacks permission, one fails only when it is repeated to list IDs, and one
 /// returns a page with a token.
 const FAKE_AWS_CLI: &str = r#"#!/bin/sh
 echo "$*" >> "$CALLS"

@@ -271,7 +271,7 @@ fn report_without_route_tables() -> String {
     import_valid(write_documents(&[("v.json", VPC), ("tables.json", other_tables)]).path()).report.to_string()
 }
 
-/// Both gateways of a peering list an attachment with the same id, but with different associations.
+/// Both gateways of a peering list an attachment with the same ID, but with different associations.
 #[test]
 fn both_sides_of_a_transit_gateway_peering_are_converted() {
     let side = |letter: &str, other: &str, cidr: &str, beyond: &str| {
@@ -318,7 +318,7 @@ fn both_sides_of_a_transit_gateway_peering_are_converted() {
     assert_eq!(explanation["path"]["reach"], "ok", "{explanation}");
 }
 
-/// Some AWS-managed prefix lists have the same id in two regions.
+/// Some AWS-managed prefix lists have the same ID in two regions.
 #[test]
 fn prefix_lists_with_the_same_id_are_distinguished_by_region() {
     let export = |region: &str, cidr: &str| {

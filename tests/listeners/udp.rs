@@ -110,7 +110,7 @@ async fn the_longest_datagram_is_answered() {
 }
 
 #[tokio::test]
-async fn clients_that_have_disconnected_do_not_stop_the_listener() {
+async fn closed_client_sockets_do_not_stop_the_listener() {
     for ip in ["127.0.0.1", "0.0.0.0"] {
         let listener = open(ip).expect("IPv4");
         let queried = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), listener.address.port());

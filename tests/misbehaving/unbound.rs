@@ -27,7 +27,7 @@ pub(crate) fn read_results() -> BTreeMap<String, String> {
     lines.map(|(name, result)| (name.to_owned(), result.to_owned())).collect()
 }
 
-/// Number of attempts without a reply: on a busy machine, Unbound's first queries may time out.
+/// Maximum number of attempts per query: on a busy machine, Unbound's first queries may time out.
 const TRIES: usize = 3;
 
 /// An Unbound process. Dropping it kills the process.

@@ -283,12 +283,12 @@ impl Upstreams {
             let answered = self.last(&before, query).await;
             return format!("{query:?}\n  alone: {alone:?}\n  after {before:#?}: {answered:?}");
         }
-        format!("{query:?} has different replies, but repeating both sequences reproduces none")
+        format!("{query:?} has different replies, but repeating both sequences reproduces neither")
     }
 
     /// The reply to a query that is sent after others.
-    async fn last(&self, before: &[ClientQuery], asked: &ClientQuery) -> ReplySummary {
-        let all = [before, std::slice::from_ref(asked)].concat();
+    async fn last(&self, before: &[ClientQuery], query: &ClientQuery) -> ReplySummary {
+        let all = [before, std::slice::from_ref(query)].concat();
         self.answers(&all).await.pop().expect("there is one answer for each question")
     }
 }

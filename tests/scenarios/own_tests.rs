@@ -12,21 +12,21 @@ fn suite(expected: &str) -> String {
     )
 }
 
-fn judged(text: &str) -> Result<Vec<Difference>, Vec<String>> {
+fn run(text: &str) -> Result<Vec<Difference>, Vec<String>> {
     run_suite(Path::new("suite.md"), text)
 }
 
 #[test]
 fn a_wrong_expectation_is_detected_and_can_be_updated() {
     let wrong = suite("; NXDOMAIN source=public");
-    let differences = judged(&wrong).unwrap();
+    let differences = run(&wrong).unwrap();
     let [difference] = &differences[..] else { panic!("{} differences", differences.len()) };
     assert!(difference.message.contains("suite.md:14: One"), "{}", difference.message);
     assert!(difference.message.contains("expected ; NXDOMAIN source=public"), "{}", difference.message);
     assert!(difference.message.contains("found    ; NOERROR source=public"), "{}", difference.message);
     let right = rewritten(&wrong, &differences);
     assert!(right.contains("Prose.\n\n```dig from=outside\na.example A\n; NOERROR"), "{right}");
-    assert!(judged(&right).unwrap().is_empty());
+    assert!(run(&right).unwrap().is_empty());
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_scenario_without_expectations_is_an_error() {
             "the configuration is invalid",
         ),
     ] {
-        let reported = judged(text).err().unwrap_or_default().join("\n");
+        let reported = run(text).err().unwrap_or_default().join("\n");
         assert!(reported.contains(error), "{text}\ngives {reported}");
     }
 }
