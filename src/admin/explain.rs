@@ -13,7 +13,7 @@ use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::{Explanation, PathExplanation, json as explain_json, vantage};
 use crate::serve::Engine;
-use crate::serve::inspect::{Explained, Inspection};
+use crate::serve::{Explained, Inspection};
 
 /// The query parameters.
 #[derive(Debug, Deserialize)]

@@ -2,10 +2,10 @@
 
 use ipnet::IpNet;
 
-use super::annotate::path_texts;
 use super::inspect::{Explained, Inspection};
 use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::resolve::{Outcome, Source};
+use crate::serve::annotate::path_texts;
 use crate::world::{Vantage, World};
 
 /// Answers a CHAOS query for `whoami.plustwo.`, `version.bind.`, `id.server.` or one of their synonyms.

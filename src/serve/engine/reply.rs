@@ -1,11 +1,7 @@
 //! Construction of a reply from an outcome: annotations, encoding, the event for the observer and the entry
 //! in the packet cache.
 
-use super::clients::ClientContext;
-use super::engine::{Engine, Progress};
-use super::packet_cache::{CacheQuestion, CachedAnnotation, ReplyCandidate};
-use super::worker::Worker;
-use super::{ListenerIdentity, MessageSource, Moment, Transport, annotate};
+use super::{Engine, Progress};
 use crate::dns::encode::append_option;
 use crate::dns::{
     Annotations, Answer, Class, Ede, Encoded, MAX_MESSAGE, OptionCode, Query, QueryError, encode,
@@ -13,6 +9,10 @@ use crate::dns::{
 };
 use crate::observe::{Arrival, PreparedCounts, QueryEvent};
 use crate::resolve::{Cacheability, MonotonicSeconds, Outcome, QueryContext, Source};
+use crate::serve::clients::ClientContext;
+use crate::serve::packet_cache::{CacheQuestion, CachedAnnotation, ReplyCandidate};
+use crate::serve::worker::Worker;
+use crate::serve::{ListenerIdentity, MessageSource, Moment, Transport, annotate};
 use crate::world::{Vantage, World};
 
 /// A query with its client and its time.

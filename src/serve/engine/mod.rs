@@ -1,4 +1,19 @@
 //! Answers messages: from the packet cache, by a local decision, or by querying an upstream.
+//!
+//! ```text
+//!  handle ─┬─ cached     a reply from the packet cache. Done.
+//!          └─ decided    classify ─► Resolution, with the message cache ─┬─► reply. Done.
+//!                                                                        └─► Pending
+//!  resolve ─ queries the upstream of a pending query
+//!  finish ── reply of a resolved query
+//! ```
+
+mod cached;
+mod chaos;
+mod decided;
+mod denials;
+mod inspect;
+mod reply;
 
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,26 +22,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Permit};
-use super::clients::{CachedClient, ClientContext};
-use super::denials::Denials;
+use super::clients::ClientContext;
 use super::forward::{ForwardOptions, Forwarder};
-use super::inspect::{Explained, RateLimiter};
-use super::packet_cache::{CacheHit, CacheQuestion, Lookup};
-use super::reply::{QueryState, chaos_reply, reject, reply_limit};
 use super::upstream::UpstreamOptions;
 use super::worker::Worker;
-use super::{ListenerIdentity, MessageSource, Moment, Transport, annotate, chaos};
+use super::{ListenerIdentity, MessageSource, Moment, Transport};
 use crate::config::Config;
-use crate::dns::{
-    Annotations, Answer, Class, ClientSubnet, Ede, MAX_MESSAGE, Name, OptionCode, Peek, Query, Question,
-    Rcode, RecordType, encode,
-};
-use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
-use crate::resolve::{
-    Cacheability, ForwardTarget, MonotonicSeconds, NoTrace, Outcome, Resolution, Source, Step, Trace,
-    simulated_answer,
-};
+use crate::dns::{Annotations, Answer, Class, Ede, MAX_MESSAGE, Name, Query, Rcode, RecordType, encode};
+use crate::observe::{DropReason, Observer, ObserverError, ObserverOptions};
+use crate::resolve::{Cacheability, MonotonicSeconds, Outcome, Resolution, Source};
 use crate::world::{Live, Vantage, World};
+use cached::CacheLookup;
+use decided::{Classified, LocalResolution, PendingResolution, classify};
+use denials::Denials;
+use inspect::RateLimiter;
+use reply::{QueryState, chaos_reply, reject};
+
+pub use inspect::{Explained, Inspection};
 
 /// Number of rotation counters, half of them for AAAA. Sharing a counter affects only the order of records.
 const ROTATIONS: usize = 4096;
@@ -46,12 +58,12 @@ pub struct Engine {
     forwarder: Arc<Forwarder>,
     rotations: Box<[AtomicU32]>,
     /// Names that were recently answered with NXDOMAIN.
-    pub(super) denials: Denials,
+    denials: Denials,
     hasher: foldhash::fast::RandomState,
     /// Limits the queries that wait for an upstream.
     admission: Arc<Admission>,
     /// Limits the upstream queries that CHAOS queries and `/v1/explain` may cause.
-    pub(super) explanation_rate: RateLimiter,
+    explanation_rate: RateLimiter,
     /// Start of the engine's monotonic time.
     started: Instant,
     /// Limit for the octets of all packet caches together.
@@ -112,48 +124,6 @@ pub struct ResolvedQuery {
     world: Arc<World>,
     query_state: QueryState,
     outcome: Option<Box<Outcome>>,
-}
-
-/// A parsed query, classified before any lookup.
-enum Classified {
-    /// The outcome is already known.
-    Known(Outcome),
-    /// A CHAOS query about the server itself, which is not counted as a lookup.
-    Chaos(Outcome),
-    /// A CHAOS query about the answer to a name.
-    Explanation(Vantage),
-    /// A question to be resolved.
-    Question(Vantage),
-}
-
-/// The result of a packet cache lookup.
-enum CacheLookup {
-    /// The reply was served from the cache.
-    Hit,
-    /// There is no entry, or it is not usable.
-    Miss {
-        /// How many times the entry was served, if it has just expired; otherwise 0.
-        expired_hits: u32,
-        /// The client, if it was identified.
-        client: Option<ClientContext>,
-    },
-}
-
-/// A resolution that waits for the answer of an upstream to a question.
-#[derive(Debug)]
-pub(super) struct PendingResolution {
-    pub resolution: Resolution,
-    pub target: ForwardTarget,
-    pub question: Question,
-}
-
-/// The result of a resolution that does not query upstreams.
-pub(super) enum LocalResolution {
-    /// The resolution is complete. The outcome is `None` if no reply is to be sent; the flag states whether a
-    /// cached answer was used.
-    Done(Option<Box<Outcome>>, bool),
-    /// An upstream must be queried.
-    Forward(Box<PendingResolution>),
 }
 
 impl Engine {
@@ -458,206 +428,6 @@ impl Engine {
         !out.is_empty()
     }
 
-    // ---- packet cache ---------------------------------------------------------------------------------
-
-    /// Answers a query from the packet cache: no decision, no allocation, no lock.
-    fn serve_cached(
-        &self,
-        world: &World,
-        worker: &mut Worker,
-        incoming: &IncomingMessage<'_>,
-        out: &mut Vec<u8>,
-    ) -> CacheLookup {
-        let IncomingMessage { listener, message, source, moment } = *incoming;
-        const MISS: CacheLookup = CacheLookup::Miss { expired_hits: 0, client: None };
-        // Only plain queries can be served from the cache. All others take the complete path, which also
-        // handles errors.
-        let Some(peek) = Peek::parse(message, annotate::PATHS_OPTION) else { return MISS };
-        let Worker { recorder, packet_cache, client_cache, lower_name, .. } = worker;
-        let subnet = peek.edns.and_then(|edns| edns.client_subnet);
-        let Some(client) = client_cache.identify(world, listener, source.peer.ip().to_canonical(), subnet)
-        else {
-            return MISS;
-        };
-        let Vantage { view, place } = client.vantage;
-        let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
-        let question =
-            CacheQuestion { view, qtype, recursion_desired, name: lower_name.set(peek.qname_as_sent) };
-        let now = self.time(moment);
-        let lookup = packet_cache.lookup(&question, place, client.is_annotated, world.generation, now);
-        recorder.record_packet_cache_lookup(matches!(lookup, Lookup::Hit(..)));
-        let (cached_reply, annotation) = match lookup {
-            Lookup::Hit(cached_reply, annotation) => (cached_reply, annotation),
-            Lookup::Expired { hits } => {
-                return CacheLookup::Miss { expired_hits: hits, client: Some(client.context()) };
-            }
-            Lookup::Miss => return CacheLookup::Miss { expired_hits: 0, client: Some(client.context()) },
-        };
-        let mut buffer = [0; MAX_CLIENT_SUBNET_OCTETS];
-        let echo = encode_client_subnet(client, &mut buffer);
-        let octets = cached_reply.length(annotation, peek.edns.map(|_| echo.len()));
-        let payload = peek.edns.map(|edns| edns.payload);
-        if octets > reply_limit(world, source.transport, payload) {
-            // The full path truncates the reply.
-            return MISS;
-        }
-        let rotation = cached_reply.rotation_slot().map_or(0, |slot| self.next_rotation(slot));
-        let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
-        let hit = CacheHit {
-            id: peek.id,
-            checking_disabled: peek.checking_disabled,
-            qname_as_sent: peek.qname_as_sent,
-            rotation,
-            now,
-            edns,
-        };
-        cached_reply.append(annotation, &hit, out);
-        // Reading the clock is a noticeable part of the cost of a hit, so it is read only if the time is
-        // used.
-        let elapsed = recorder.needs_durations().then(|| moment.started.elapsed());
-        recorder.record_hit(
-            cached_reply.counts(annotation),
-            &Arrival {
-                server: &listener.server,
-                transport: source.transport,
-                peer: source.peer,
-                id: peek.id,
-                client: client.client,
-                truncated: false,
-                rotation,
-                request_octets: message.len(),
-                response_octets: octets,
-                elapsed,
-                at: moment.at,
-            },
-        );
-        CacheLookup::Hit
-    }
-
-    // ---- resolving ------------------------------------------------------------------------------------
-
-    /// Resolves without querying an upstream: from the world, its simulated name servers and the message
-    /// cache. `expired_hits` is how many times the packet cache served the reply that has just expired.
-    fn resolve_locally(
-        &self,
-        world: &World,
-        resolution: Resolution,
-        now: MonotonicSeconds,
-        expired_hits: u32,
-    ) -> LocalResolution {
-        self.resolve_locally_traced(world, resolution, now, expired_hits, &mut NoTrace)
-    }
-
-    /// Like `resolve_locally`, with a trace of the decision.
-    pub(super) fn resolve_locally_traced(
-        &self,
-        world: &World,
-        mut resolution: Resolution,
-        now: MonotonicSeconds,
-        expired_hits: u32,
-        trace: &mut impl Trace,
-    ) -> LocalResolution {
-        let mut used_cache = false;
-        loop {
-            match resolution.step(world, trace) {
-                Step::Done(outcome) => return LocalResolution::Done(outcome, used_cache),
-                Step::Forward(target, question) => {
-                    match self.local_answer(world, &target, &question, now, expired_hits) {
-                        Some((answer, cacheability, cached)) => {
-                            used_cache |= cached;
-                            resolution.supply_answer(target, answer, cacheability);
-                        }
-                        None => {
-                            return LocalResolution::Forward(Box::new(PendingResolution {
-                                resolution,
-                                target,
-                                question,
-                            }));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// An answer that is available without querying an upstream, how long it may be cached, and whether it
-    /// came from the message cache.
-    fn local_answer(
-        &self,
-        world: &World,
-        target: &ForwardTarget,
-        question: &Question,
-        now: MonotonicSeconds,
-        expired_hits: u32,
-    ) -> Option<(Answer, Cacheability, bool)> {
-        if *target != ForwardTarget::Internet
-            && let Some(answer) = simulated_answer(world, target, question, now.get())
-        {
-            return Some((answer, Cacheability::Generation, false));
-        }
-        let upstream = target.upstream(&world.names)?;
-        if let Some((answer, cacheability)) = self.forwarder.cached(upstream, question, now, expired_hits) {
-            return Some((answer, cacheability, true));
-        }
-        // A question that is known to fail is answered immediately.
-        let answer = self.forwarder.known_failure(upstream, question, now)?;
-        Some((answer, Cacheability::Never, false))
-    }
-
-    /// Admits a question to the queries that wait for its upstream, or returns the answer to use instead.
-    pub(super) fn admit(
-        &self,
-        world: &World,
-        pending: &PendingResolution,
-        client: IpAddr,
-        now: MonotonicSeconds,
-    ) -> Result<Permit, Answer> {
-        let Some(upstream) = pending.target.upstream(&world.names) else {
-            return Err(no_upstream());
-        };
-        self.admission
-            .enter(self.forwarder.number(upstream), client)
-            .map_err(|refusal| self.forwarder.not_admitted(upstream, &pending.question, now, refusal))
-    }
-
-    pub(super) async fn query_upstream(
-        &self,
-        world: &World,
-        pending: &PendingResolution,
-        now: MonotonicSeconds,
-        deadline: Option<Instant>,
-    ) -> Answer {
-        match pending.target.upstream(&world.names) {
-            Some(upstream) => self.forwarder.query(upstream, &pending.question, now, deadline).await,
-            None => no_upstream(),
-        }
-    }
-
-    /// The reply to a CHAOS query about a name, if no upstream has to be queried.
-    fn explain_name_locally(
-        &self,
-        world: &World,
-        vantage: Vantage,
-        query_state: &QueryState,
-    ) -> Option<Outcome> {
-        let now = query_state.now;
-        let questions = chaos::inspected_questions(&query_state.query.question);
-        let inspect = |question: &Question| self.inspect_locally(world, vantage, question, now);
-        let all: Option<Vec<Explained>> = questions.iter().map(inspect).collect();
-        Some(chaos::explanation(world, vantage, &query_state.query.question, &questions, &all?))
-    }
-
-    /// The reply to a CHAOS query about a name. Upstreams are queried if necessary.
-    async fn explain_name(&self, world: &World, vantage: Vantage, query_state: &QueryState) -> Outcome {
-        let questions = chaos::inspected_questions(&query_state.query.question);
-        let client = query_state.source.peer.ip();
-        let mut all = Vec::new();
-        for question in &questions {
-            all.push(self.inspect(world, vantage, question, client, query_state.now).await);
-        }
-        chaos::explanation(world, vantage, &query_state.query.question, &questions, &all)
-    }
-
     /// The rotation counter of a question. Each question has its own, because a client that alternates
     /// between A and AAAA queries would otherwise see the same order every time.
     pub(super) fn rotation_slot(&self, qname: &Name, qtype: RecordType) -> usize {
@@ -671,72 +441,5 @@ impl Engine {
     /// The next rotation of a counter.
     pub(super) fn next_rotation(&self, slot: usize) -> usize {
         self.rotations[slot].fetch_add(1, Ordering::Relaxed) as usize
-    }
-}
-
-/// The answer if the target has no name server.
-fn no_upstream() -> Answer {
-    Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "no name server to query"))
-}
-
-/// The longest client subnet option, including its code and length.
-const MAX_CLIENT_SUBNET_OCTETS: usize = 4 + ClientSubnet::MAX_LEN;
-
-/// The client subnet option to echo, in wire form; empty if none was accepted.
-fn encode_client_subnet<'b>(
-    client: &CachedClient,
-    buffer: &'b mut [u8; MAX_CLIENT_SUBNET_OCTETS],
-) -> &'b [u8] {
-    let Some(subnet) = &client.subnet else { return &[] };
-    let length = subnet.write(subnet.network.prefix_len(), &mut buffer[4..]);
-    buffer[..2].copy_from_slice(&OptionCode::CLIENT_SUBNET.to_be_bytes());
-    // At most `ClientSubnet::MAX_LEN`, so the cast is lossless.
-    buffer[2..4].copy_from_slice(&(length as u16).to_be_bytes());
-    &buffer[..4 + length]
-}
-
-/// Determines whether a query is a question to be resolved, and from which vantage.
-fn classify(world: &World, query_state: &QueryState) -> Classified {
-    let query = &query_state.query;
-    let vantage = match &query_state.client.vantage {
-        Ok(vantage) => *vantage,
-        Err(reason) => {
-            let answer =
-                Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::PROHIBITED, reason.to_string()));
-            return Classified::Known(Outcome::without_paths(answer, Source::Refused));
-        }
-    };
-    if query.question.qclass == Class::CH {
-        let is_annotated =
-            annotate::may_receive_annotations(world, query_state.source.peer.ip().to_canonical());
-        let client = query_state.client.client;
-        return match chaos::answer(world, vantage, client, is_annotated, &query.question) {
-            Some(answer) => Classified::Chaos(Outcome::without_paths(answer, Source::Refused)),
-            None => Classified::Explanation(vantage),
-        };
-    }
-    match rejection(query) {
-        Some(answer) => Classified::Known(Outcome::without_paths(answer, Source::Refused)),
-        None => Classified::Question(vantage),
-    }
-}
-
-/// The answer to a query that this resolver does not accept.
-///
-/// The VPC resolver is a recursive service. How it answers queries without RD and zone transfers is not
-/// documented; refusing them is an assumption of this project.
-fn rejection(query: &Query) -> Option<Answer> {
-    let refuse =
-        |text: &str| Some(Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text)));
-    let question = &query.question;
-    if question.qclass != Class::IN {
-        return refuse("only classes IN and CH are served");
-    }
-    match question.qtype {
-        RecordType::AXFR | RecordType::IXFR => refuse("zone transfers are not served"),
-        qtype if qtype.is_reserved() => refuse("types 0 and 65535 are reserved (RFC 6895 section 3.1)"),
-        qtype if qtype.is_meta() && qtype != RecordType::ANY => Some(Answer::empty(Rcode::NOTIMP)),
-        _ if !query.recursion_desired => refuse("only recursive queries are served, but RD is not set"),
-        _ => None,
     }
 }

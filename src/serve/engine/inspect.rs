@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, LocalResolution};
+use super::Engine;
+use super::decided::LocalResolution;
 use crate::dns::Question;
 use crate::resolve::{Cacheability, MonotonicSeconds, Outcome, QueryContext, Recorder, Resolution};
 use crate::world::{Vantage, World};
