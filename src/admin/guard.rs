@@ -37,7 +37,7 @@ const MAX_SHOWN: usize = 100;
 /// The names allowed in `Host`. Clones share them.
 ///
 /// IP addresses, `localhost` and the names below it (RFC 6761 section 6.3), and single-label names, which
-/// have no addresses in public DNS (RFC 7085), are allowed without being configured. The last are
+/// are top-level domains in public DNS (RFC 7085), are allowed without being configured. The last are usually
 /// names of containers or services.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
@@ -52,17 +52,17 @@ impl AllowedHosts {
         Self { names: Arc::new(names) }
     }
 
-    /// Whether a request may have this host, including a port.
+    /// Whether a request may have this host, which may include a port.
     fn allows(&self, authority: &str) -> bool {
         let Some((host, _)) = split_port(authority) else { return false };
         if is_address(host) {
             return true;
         }
         let name = normalize(host);
-        let is_name = |label: &str| {
+        let is_label = |label: &str| {
             !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         };
-        if !name.split('.').all(is_name) {
+        if !name.split('.').all(is_label) {
             return false;
         }
         !name.contains('.') || name.ends_with(".localhost") || self.names.contains(&name)

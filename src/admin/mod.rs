@@ -41,7 +41,7 @@ pub struct Admin {
     pub reload: ReloadHandle,
     /// The allowed hosts.
     pub hosts: AllowedHosts,
-    /// Maximum number of open connections; [`MAX_CONNECTIONS`] if the limit of open files is sufficient.
+    /// Maximum number of open connections; [`MAX_CONNECTIONS`] if the open file limit is sufficient.
     pub connections: usize,
 }
 

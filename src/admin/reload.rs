@@ -33,7 +33,7 @@ pub enum ReloadOutcome {
         /// Warnings.
         warnings: Vec<Finding>,
     },
-    /// The sources are those of the world in use; nothing was replaced.
+    /// The sources are identical to those of the world in use, which was not replaced.
     Unchanged {
         /// The hash of the world.
         hash: String,

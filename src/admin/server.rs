@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The process has one pool of file descriptors. A client of the admin address that opens connections without
-//! sending anything, sends a header octet by octet, or does not read its response must not use up those that
-//! DNS needs, so everything that holds a connection is limited here.
+//! sending anything, sends a header octet by octet, or does not read its response must not use up
+//! the descriptors that DNS needs, so everything that holds a connection is limited here.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::observe::ListenerMetrics;
 
-/// Maximum number of open connections to the admin address, if the limit of open files is sufficient.
+/// Maximum number of open connections to the admin address, if the open file limit is sufficient.
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// Limits of the server; tests use shorter times.
@@ -103,7 +103,7 @@ struct Connections {
 
 impl Connections {
     /// Makes room for a connection, if necessary by closing the longest idle one. The first value is false
-    /// if all of them are handling a request; the second states whether one was closed.
+    /// if all connections are handling requests; the second states whether one was closed.
     fn make_room(&mut self) -> (bool, bool) {
         if self.open.len() < self.max_open {
             return (true, false);
@@ -139,8 +139,8 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let (running, closing) = watch::channel(());
-    let most = limits.connections.max(1);
-    let mut connections = Connections { tasks: JoinSet::new(), open: HashMap::new(), max_open: most };
+    let max_open = limits.connections.max(1);
+    let mut connections = Connections { tasks: JoinSet::new(), open: HashMap::new(), max_open };
     let mut warned = None;
     let mut stop = pin!(stop);
     loop {
@@ -166,11 +166,11 @@ pub(super) async fn serve(
                 if !has_room {
                     continue;
                 }
-                let (phase, seen) = watch::channel(Phase::Idle(Instant::now()));
+                let (phase, phase_receiver) = watch::channel(Phase::Idle(Instant::now()));
                 let connection =
                     serve_connection((stream, client), router.clone(), limits, phase, closing.clone());
                 let task = connections.tasks.spawn(connection);
-                connections.open.insert(task.id(), OpenConnection { phase: seen, task });
+                connections.open.insert(task.id(), OpenConnection { phase: phase_receiver, task });
             }
             Err(error) => {
                 metrics.tcp_accept_errors.inc();
@@ -197,11 +197,11 @@ pub(super) async fn serve(
 async fn serve_connection(
     (stream, client): (TcpStream, SocketAddr),
     router: Router,
-    bounds: ServerLimits,
+    limits: ServerLimits,
     phase: watch::Sender<Phase>,
     mut closing: watch::Receiver<()>,
 ) {
-    let mut seen = phase.subscribe();
+    let mut phase_receiver = phase.subscribe();
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(client));
@@ -216,16 +216,16 @@ async fn serve_connection(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.header)
+        .header_read_timeout(limits.header)
         .max_buf_size(MAX_HEADER_OCTETS)
         .max_headers(MAX_HEADER_FIELDS);
     let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
     loop {
-        let deadline = match *seen.borrow_and_update() {
+        let deadline = match *phase_receiver.borrow_and_update() {
             // hyper has its own timer for headers; this one covers cases that it may not cover.
-            Phase::Idle(since) => Some(since + 2 * bounds.header),
+            Phase::Idle(since) => Some(since + 2 * limits.header),
             Phase::Handling => None,
-            Phase::Responded(at) => Some(at + bounds.response),
+            Phase::Responded(at) => Some(at + limits.response),
         };
         let too_long = async {
             match deadline {
@@ -239,16 +239,16 @@ async fn serve_connection(
             _ = served.as_mut() => return,
             _ = closing.changed() => break,
             // The sender is in the service, which lives as long as the connection.
-            _ = seen.changed() => {}
+            _ = phase_receiver.changed() => {}
             () = too_long => return,
         }
     }
     served.as_mut().graceful_shutdown();
-    if *seen.borrow() == Phase::Handling {
+    if *phase_receiver.borrow() == Phase::Handling {
         tokio::select! {
             biased;
             _ = served.as_mut() => return,
-            _ = seen.wait_for(|phase| *phase != Phase::Handling) => {}
+            _ = phase_receiver.wait_for(|phase| *phase != Phase::Handling) => {}
         }
     }
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, served).await;
@@ -270,7 +270,7 @@ fn warn_at_intervals(warned: &mut Option<Instant>, error: &io::Error) {
     *warned = Some(Instant::now());
     tracing::warn!(
         %error,
-        "Cannot accept connections to the admin listener. If the limit of open files is reached, raise it (LimitNOFILE)."
+        "Cannot accept connections to the admin address. If the open file limit is reached, raise it (LimitNOFILE)."
     );
 }
 
@@ -288,7 +288,7 @@ mod tests {
     use crate::observe::{Observer, ObserverOptions};
 
     /// Starts a server with these limits, which runs until the sender is dropped.
-    async fn start(bounds: ServerLimits) -> (SocketAddr, Arc<Observer>, oneshot::Sender<()>) {
+    async fn start(limits: ServerLimits) -> (SocketAddr, Arc<Observer>, oneshot::Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let large = "x".repeat(32 << 20);
@@ -300,7 +300,7 @@ mod tests {
         tokio::spawn({
             let observer = observer.clone();
             async move {
-                serve(listener, router, bounds, observer.listeners(), async { drop(stopped.await) }).await
+                serve(listener, router, limits, observer.listeners(), async { drop(stopped.await) }).await
             }
         });
         (address, observer, stop)
@@ -319,7 +319,7 @@ mod tests {
         let (address, _, _stop) = start(short()).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nX: ").await.unwrap();
-        // Until the server has closed it, while octets continue to arrive.
+        // Send one octet at a time until the server closes the connection.
         loop {
             if stream.write_all(b"x").await.is_err() {
                 break;
@@ -359,8 +359,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_beyond_the_limit_replaces_the_one_idle_longest() {
-        let bounds = ServerLimits { connections: 2, header: Duration::from_secs(600), ..short() };
-        let (address, observer, _stop) = start(bounds).await;
+        let limits = ServerLimits { connections: 2, header: Duration::from_secs(600), ..short() };
+        let (address, observer, _stop) = start(limits).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         let mut second = TcpStream::connect(address).await.unwrap();
         let mut third = TcpStream::connect(address).await.unwrap();
@@ -379,9 +379,9 @@ mod tests {
 
     #[tokio::test]
     async fn idle_connections_do_not_delay_shutdown() {
-        let bounds =
+        let limits =
             ServerLimits { header: Duration::from_secs(600), response: Duration::from_secs(600), ..short() };
-        let (address, _, stop) = start(bounds).await;
+        let (address, _, stop) = start(limits).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         drop(stop);
         let mut text = String::new();

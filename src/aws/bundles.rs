@@ -1,4 +1,4 @@
-//! Bundles: AWS operations that require several names, such as pulling a container image.
+//! Bundles: the host names that one AWS operation needs, such as pulling a container image.
 
 use super::facts::{TableError, lines};
 use super::region::Region;
@@ -36,7 +36,7 @@ impl Bundle {
     }
 }
 
-/// Parses a table of bundles, which must be in order of their names.
+/// Parses a table of bundles, which must be sorted by name.
 pub(super) fn parse(text: &str) -> Result<Vec<Bundle>, TableError> {
     let mut bundles: Vec<Bundle> = Vec::new();
     for line in lines::<4>("bundles.tsv", text) {
@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Bundle>, TableError> {
             last if last.as_ref().is_none_or(|last| last.name < name) => {
                 bundles.push(Bundle { name, purpose, names: vec![(template, source)] });
             }
-            _ => return Err(line.error("rows are not in order of bundle names")),
+            _ => return Err(line.error("rows are not sorted by bundle name")),
         }
     }
     Ok(bundles)

@@ -7,7 +7,7 @@
 use super::region::Region;
 
 /// The label before the domain of VPC Lattice in all observed names of resource configurations; for names of
-/// services the guide calls the corresponding label the partition ID.
+/// services, the guide calls the corresponding label the partition ID.
 const RESOURCE_LABEL: &str = "4232ccc";
 /// The label before the domain of VPC Lattice in all observed names of services: the partition ID (VPC
 /// Lattice User Guide, "Configure a custom domain name").

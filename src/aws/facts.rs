@@ -74,11 +74,11 @@ impl Facts {
         })
     }
 
-    /// Returns the public addresses of a host, selected from the addresses that AWS uses for it: always the
-    /// same for the same host, plausible, but not the real ones.
+    /// Returns an IPv4 and an IPv6 address for a public host, selected from the ranges of its service: always
+    /// the same for the same host and plausible, but not the real ones.
     ///
     /// For S3 and DynamoDB they are from the region's managed prefix list if its entries are known (a gateway
-    /// endpoint's route must match them; `ip-ranges.json` has more than the list), otherwise from that
+    /// endpoint's route must match them; `ip-ranges.json` has more prefixes), otherwise from that
     /// service's ranges, otherwise from the region's AMAZON ranges. Those of a global host are from
     /// us-east-1. An IPv6 address is returned only if `found.ipv6` is set.
     pub fn public_addresses(
@@ -108,7 +108,7 @@ impl Facts {
             },
             self.ranges.prefixes("AMAZON", region.as_str()),
         ];
-        // The lists are from several years: some of their addresses may now belong to another region.
+        // The prefix lists date from different years: some addresses may now belong to another region.
         let is_in_other_region = |address: &IpAddr| {
             let owner = self.ranges.owner(*address);
             owner.is_some_and(|(_, other)| other != region.as_str() && other != "GLOBAL")

@@ -3,7 +3,7 @@
 //! Follows the EC2 guide, "EC2 instance hostnames and domains" (IP-based names, `ip-10-24-34-0`), and the VPC
 //! guide, "DNS attributes for your VPC" (public names, `ec2-203-0-113-25`). The VPC Resolver computes the
 //! private answer from the label, whether or not an instance has the address. Parsing must therefore be
-//! strict: any other label is a name that does not exist.
+//! strict: with any other label, the name does not exist.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -32,8 +32,8 @@ pub fn public_ipv6_label(address: Ipv6Addr) -> String {
 }
 
 /// Returns the label of a dual-stack interface: that of its IPv6 address, then its public IPv4 address in
-/// base 36. The second part of the guide's example does not encode the example's address, so the case of the
-/// digits is assumed.
+/// base 36. The second part of the guide's example does not encode the example's address, so lower case is an
+/// assumption.
 pub fn public_dual_stack_label(v6: Ipv6Addr, v4: Ipv4Addr) -> String {
     format!("{}-{}", public_ipv6_label(v6), base36(u32::from(v4).into()))
 }
@@ -75,7 +75,7 @@ fn parse_octet(text: &[u8]) -> Option<u8> {
     })
 }
 
-/// Returns the `service` value in `ip-ranges.json` for a service name: `S3` for
+/// Returns the `service` value in `ip-ranges.json` for the name of a gateway endpoint's service: `S3` for
 /// `com.amazonaws.ap-northeast-1.s3`.
 pub fn ip_ranges_service(service_name: &str) -> String {
     service_name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase()

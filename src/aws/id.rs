@@ -45,7 +45,7 @@ impl<K: IdKind> Id<K> {
 /// Why a string is not a valid ID of the expected kind.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum IdError {
-    /// The prefix is missing or is that of another kind.
+    /// The prefix is missing or that of another kind, or nothing follows it.
     #[error("invalid ID `{text}`: {expected} begins with `{}`", prefixes.join("` or `"))]
     WrongPrefix {
         /// The string.

@@ -257,7 +257,7 @@ fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
         return Err((usd.0, format!("invalid price `{}`: expected US dollars, such as 0.045", usd.1)));
     }
     if !is_date(date.1) {
-        return Err((date.0, format!("invalid date `{}`: expected a day such as 2026-09-25", date.1)));
+        return Err((date.0, format!("invalid date `{}`: expected a date such as 2026-09-25", date.1)));
     }
     if source.1.trim().is_empty() {
         return Err((source.0, "missing source".to_owned()));
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(error("0.045", "-1"), "2:28: invalid price `-1`: expected US dollars, such as 0.045");
         assert_eq!(
             error("2026-01-01", "2026-13-01"),
-            "2:34: invalid date `2026-13-01`: expected a day such as 2026-09-25"
+            "2:34: invalid date `2026-13-01`: expected a date such as 2026-09-25"
         );
         assert!(error("nat-gateway", "nat").starts_with("2:11: unknown charge `nat`: expected one of "));
         assert_eq!(error("\t0.045", ""), "2:1: expected 6 columns separated by tabs, found 5");

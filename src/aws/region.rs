@@ -16,7 +16,7 @@ pub struct Region(Arc<str>);
 #[error("invalid AWS region `{0}`: expected a name such as ap-northeast-1 or us-gov-west-1")]
 pub struct RegionError(pub String);
 
-/// A partition: a group of regions with separate accounts and DNS suffixes.
+/// A partition: a group of regions with separate accounts and, except for GovCloud, its own DNS suffix.
 ///
 /// Follows the partition list of the AWS SDKs (botocore 1.43.11, partitions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,7 +85,7 @@ impl Region {
     }
 
     /// Returns the domain of the private DNS names of instances: `ec2.internal` in us-east-1, else
-    /// `<region>.compute.internal`, also in China (EC2 guide, "EC2 instance hostnames"; Route 53 guide,
+    /// `<region>.compute.internal`, including in China (EC2 guide, "EC2 instance hostnames"; Route 53 guide,
     /// autodefined rules).
     pub fn internal_domain(&self) -> String {
         match self.as_str() {

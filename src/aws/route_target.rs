@@ -1,4 +1,4 @@
-//! The target of a route, identified by the prefix of its ID.
+//! The target of a route. The prefix of its ID determines its kind.
 
 use std::fmt;
 use std::str::FromStr;

@@ -221,7 +221,7 @@ pub fn vpce_domain(service_name: &str, region: &Region) -> String {
     format!("{}.{region}.vpce.{suffix}", last.to_ascii_lowercase())
 }
 
-/// Returns the region in a service name, known or not, or `None` for a global service.
+/// Returns the region in a service name, even if it is not a known one. `None` for a global service.
 pub fn region_in_service_name(service_name: &str) -> Option<Region> {
     service_name.split('.').take(4).find_map(|label| Region::parse(label).ok())
 }

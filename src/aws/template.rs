@@ -61,8 +61,8 @@ fn last_labels(host: &str) -> [&str; 2] {
 /// Index of host templates by hash: exact templates and wildcards (`*.x` covers every name below `x`, but not
 /// `x` itself, RFC 4592). Values are row numbers.
 ///
-/// A lookup computes at most two hashes per label of the longest template, independent of the length of the
-/// host and the size of the table.
+/// The number of labels in the longest template bounds the hashes per lookup, whatever the length of the
+/// host or the size of the table.
 #[derive(Debug, Default)]
 pub struct TemplateIndex {
     exact: foldhash::HashMap<Box<str>, Vec<u32>>,
@@ -70,8 +70,8 @@ pub struct TemplateIndex {
     wildcard: foldhash::HashMap<Box<str>, Vec<u32>>,
     /// Number of labels in the longest key. A longer suffix of a host cannot match.
     max_labels: usize,
-    /// The last two labels of each key, or only the last one if the key has no more labels or the other
-    /// one contains `{region}`. Most hosts outside AWS match none of these, which avoids the full lookup.
+    /// The last two labels of each key, or only the last one if it is the only one or the one before it
+    /// contains `{region}`. Most hosts outside AWS match none of these, which avoids the full lookup.
     ends: foldhash::HashSet<Box<str>>,
 }
 

@@ -1,6 +1,6 @@
-//! Records in the zones that AWS creates.
+//! Records in the zones that AWS creates, and in those that only this project has.
 
-/// The values of an SOA record (RFC 1035 3.3.13), and its TTL.
+/// The values of an SOA record (RFC 1035 section 3.3.13), and its TTL.
 #[derive(Clone, Copy, Debug)]
 pub struct SoaValues {
     /// The primary name server. Empty if it is the name `ns0` in the zone itself.
@@ -16,7 +16,7 @@ pub struct SoaValues {
     /// The expiry time in seconds.
     pub expire: u32,
     /// The MINIMUM field in seconds. Together with the TTL, it limits the TTL of negative answers (RFC 2308
-    /// 4).
+    /// section 4).
     pub minimum: u32,
     /// The TTL of the record in seconds.
     pub ttl: u32,

@@ -17,8 +17,8 @@ use crate::world::{Index, Vantage, World};
 
 use super::labelled::Label;
 
-/// Maximum number of rotations for which implied connections are prepared. An answer with more records would
-/// not fit into a UDP reply.
+/// Maximum number of rotations for which implied connections are prepared. Few answers with more records fit
+/// into a UDP reply.
 const MAX_ROTATIONS: usize = 64;
 
 /// The part of an event that is the same for every client that sends the same question from the same
@@ -58,7 +58,12 @@ pub(super) struct ImpliedConnection {
 
 impl PreparedCounts {
     /// Prepares the counts of an event for the worker that owns `lookups`.
-    pub(super) fn new(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, logs: bool) -> Self {
+    pub(super) fn new(
+        event: &QueryEvent<'_>,
+        metrics: &Metrics,
+        lookups: &Lookups,
+        has_query_log: bool,
+    ) -> Self {
         let mut slots = Vec::new();
         if let Some(vantage) = event.vantage {
             collect_path_slots(event.world, vantage, event.outcome, metrics, &mut slots);
@@ -73,7 +78,7 @@ impl PreparedCounts {
             cached: event.cached,
             slots: Slots::new(&slots),
             implied,
-            template: logs.then(|| Box::new(Template::new(event))),
+            template: has_query_log.then(|| Box::new(Template::new(event))),
             is_for_every_rotation: rotations.is_some(),
         }
     }

@@ -19,7 +19,7 @@ pub struct QueryEvent<'a> {
     pub world: &'a World,
     /// The question.
     pub question: &'a Question,
-    /// The client's view and location. `None` if the query was refused or has no location.
+    /// The client's view and location. `None` if the query was refused or the client has no location.
     pub vantage: Option<Vantage>,
     /// The outcome of resolving the question.
     pub outcome: &'a Outcome,

@@ -1,6 +1,6 @@
 //! Metrics with labels: one declaration, and a child for each combination of label values.
 //!
-//! A child exists for the life of the process and is identified by its label values, so that a reload neither
+//! A counter's child exists for the life of the process, identified by its label values: a reload neither
 //! moves a count to another series nor decreases it.
 
 use std::collections::HashMap;
@@ -141,7 +141,7 @@ impl From<&Arc<str>> for Label {
     }
 }
 
-/// A kind of metric: counter, gauge or histogram of integers or seconds.
+/// A kind of metric: an integer counter, an integer gauge, or a histogram.
 pub(super) trait MetricKind: Metric + Clone + 'static {
     /// The kind in the exposition format.
     const TYPE: MetricType;

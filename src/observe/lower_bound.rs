@@ -183,7 +183,7 @@ impl CacheDetector {
         }
     }
 
-    /// Number of distinct clients per endpoint that may cache.
+    /// Number of distinct clients that may cache, by endpoint.
     pub(super) fn clients(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
         self.clients.iter().map(|(endpoint, count)| (endpoint, *count))
     }

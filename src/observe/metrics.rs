@@ -110,7 +110,7 @@ pub struct ListenerMetrics {
     pub tcp_send_errors: IntCounter,
     /// Failed TLS handshakes, for example because the client rejected the certificate.
     pub tls_handshake_errors: IntCounter,
-    /// Errors of receiving datagrams.
+    /// Errors while receiving datagrams.
     pub udp_receive_errors: IntCounter,
     /// UDP replies that could not be sent.
     pub udp_send_errors: IntCounter,
@@ -227,7 +227,7 @@ impl Metrics {
             ),
             lower_bound_samples_dropped: all.single(
                 "plustwo_lower_bound_samples_dropped_total",
-                "Lookups not considered in the detection of caching clients because the queue was full.",
+                "Lookups not used to detect caching clients because the queue or the table was full.",
             ),
             counts_lost: all.counters(
                 "plustwo_counts_lost_total",

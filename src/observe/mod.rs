@@ -58,7 +58,7 @@ use metrics::{Metrics, unix_seconds};
 pub struct ObserverOptions {
     /// The settings of the query log.
     pub query_log: config::QueryLog,
-    /// Number of UDP lookups that each worker remembers.
+    /// Maximum number of UDP lookups that each worker remembers.
     pub remembered_lookups: usize,
 }
 

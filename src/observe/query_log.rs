@@ -24,7 +24,7 @@ use crate::world::{Interface, Vantage, ViewKind, Vpc, World};
 pub(super) struct Template {
     before_time: Box<str>,
     before_answers: Box<str>,
-    /// The records of each set of the answer section.
+    /// The records of each RRset in the answer section.
     answers: Box<[Box<[Box<str>]>]>,
     before_transport_source: Box<str>,
     before_latency: Box<str>,
@@ -62,7 +62,7 @@ struct AnswerRecord {
     class: String,
 }
 
-/// The IDs of the client, if known.
+/// The IDs of the instance that sent the query and of the endpoint that received it, if known.
 #[derive(Default, Serialize)]
 struct SourceIds<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -76,7 +76,7 @@ fn parse_socket(line: &str) -> Option<(SocketAddr, u64)> {
     let mut columns = line.split_ascii_whitespace();
     let (address, port) = columns.nth(1)?.split_once(':')?;
     let drops = columns.last()?.parse().ok()?;
-    // 32-bit words in the byte order of this machine, regardless of network byte order.
+    // Linux prints each 32-bit word of the address as an integer in the byte order of this machine.
     let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
     let ip = match address.len() {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),

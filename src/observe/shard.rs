@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// Number of slots that are allocated together.
+/// Number of counters in a chunk, the unit in which a shard allocates memory.
 const CHUNK: usize = 1024;
 
 /// Maximum number of chunks per shard: about a million slots.
@@ -26,10 +26,10 @@ const CHUNKS: usize = 1024;
 pub(super) struct SeriesSlot(u32);
 
 impl SeriesSlot {
-    /// The slot of counts for which no slot of their own was available.
+    /// The slot that counts the additions to series that have no slot of their own.
     pub(super) const LOST: Self = Self(0);
 
-    /// No slot: counts for it are added to [`Self::LOST`].
+    /// No slot: each addition to it counts as 1 in [`Self::LOST`].
     const NONE: Self = Self(u32::MAX);
 
     /// The slot at this distance, which must have been allocated together with this one.
@@ -61,7 +61,7 @@ impl fmt::Debug for Shared {
 }
 
 impl CounterShards {
-    /// Allocates consecutive slots and returns the first. If none are left, their counts are added to
+    /// Allocates consecutive slots and returns the first. If none are left, each addition counts as 1 in
     /// [`SeriesSlot::LOST`].
     pub(super) fn allocate(&self, count: usize) -> SeriesSlot {
         let capacity = (CHUNK * CHUNKS) as u32;

@@ -146,10 +146,10 @@ impl Lab {
         let world = crate::world::compile::compile(&mut loaded);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
         let server = ServerLabel { number: 0, label: Arc::from("127.0.0.1:5300") };
-        Self::over(world, server, options(config::QueryLog::default()))
+        Self::with_options(world, server, options(config::QueryLog::default()))
     }
 
-    fn over(world: World, server: ServerLabel, options: ObserverOptions) -> Self {
+    fn with_options(world: World, server: ServerLabel, options: ObserverOptions) -> Self {
         let observer = Arc::new(Observer::new(options).unwrap());
         Self { world, server, recorder: observer.recorder(), observer }
     }
@@ -335,7 +335,7 @@ fn only_the_endpoint_of_the_selected_interface_counts() {
 fn a_full_lookup_table_is_counted() {
     let mut lab = Lab::new();
     let none = ObserverOptions { remembered_lookups: 0, ..options(config::QueryLog::default()) };
-    lab = Lab::over(lab.world, lab.server, none);
+    lab = Lab::with_options(lab.world, lab.server, none);
     lab.observe(&query("10.0.1.5", SNS, "A"));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
     assert_eq!(lab.lines("plustwo_lookup_table_full_total"), ["1"]);
@@ -539,7 +539,7 @@ fn records_are_written_to_the_file() {
     let file = Some(path.to_str().unwrap().to_owned());
     let query_log = config::QueryLog { to: config::LogTo::File.into(), file, ..Default::default() };
     let mut lab = Lab::new();
-    lab = Lab::over(lab.world, lab.server, options(query_log));
+    lab = Lab::with_options(lab.world, lab.server, options(query_log));
     let query = query("10.0.1.5", S3, "A");
     lab.observe(&query);
     let record = lab.record(&query);
