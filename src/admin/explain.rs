@@ -13,7 +13,7 @@ use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::{Explanation, PathExplanation, json as explain_json, vantage};
 use crate::serve::Engine;
-use crate::serve::{Explained, Inspection};
+use crate::serve::{InspectedAnswer, Inspection};
 
 /// The query parameters.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ async fn answer(
             let type_text = parameters.r#type.as_deref().unwrap_or("A");
             let qtype: RecordType = type_text.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
-            let Explained { result, considered } =
+            let InspectedAnswer { result, considered } =
                 engine.inspect(&world, vantage, &question, client, engine.now()).await;
             let explained = match result {
                 Inspection::Answered(outcome) => {

@@ -28,7 +28,7 @@ pub fn is_local_address(address: IpAddr) -> bool {
 
 /// Binds a UDP socket and a TCP listener to one address.
 ///
-/// DNS uses the same port for both (RFC 7766 section 5), so if `address` has port 0, the TCP listener is
+/// DNS uses the same port for both (RFC 1035 section 4.2), so if `address` has port 0, the TCP listener is
 /// bound to the port that was assigned to UDP. If another process has that port on TCP, another one is tried,
 /// a limited number of times.
 ///
@@ -177,7 +177,7 @@ impl BindError {
             io::ErrorKind::PermissionDenied if self.address.port() < 1024 => format!(
                 "A port below 1024 requires the capability CAP_NET_BIND_SERVICE. Under systemd: \
                  `AmbientCapabilities=CAP_NET_BIND_SERVICE`. Otherwise: run `setcap cap_net_bind_service=+ep` on the \
-                 plustwo binary. Or set `{key}` to a port above 1023."
+                 plustwo binary. Or use a port above 1023 in `{key}`."
             ),
             io::ErrorKind::PermissionDenied => "The port requires no privilege, so a security policy \
                 denies it: look for a denial by SELinux, AppArmor or seccomp \
@@ -196,7 +196,7 @@ impl BindError {
         };
         let mut help = format!(
             "Another process uses it, perhaps another plustwo: run `{sockets} 'sport = :{port}'` to find \
-             it. Stop it, or set `{key}` to another port."
+             it. Stop it, or use another port in `{key}`."
         );
         if port == 53 && self.address.ip().is_unspecified() {
             // systemd-resolved listens on 127.0.0.53:53 on many hosts, which conflicts with a wildcard

@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::accept_until;
-use super::tcp::{Connection, TcpClient, TcpLimits, TcpSlots, Transmission, admit};
+use super::tcp::{Connection, ConnectionStream, TcpClient, TcpLimits, TcpSlots, admit};
 use super::tls::{Certificate, server_config};
 use super::workers::Workers;
 use super::{Engine, ListenerIdentity, Transport};
@@ -107,7 +107,7 @@ async fn serve(
     workers.run_on_next(serve).await;
 }
 
-impl Transmission for TlsStream<Socket> {
+impl ConnectionStream for TlsStream<Socket> {
     fn discard_unsent(&self) {
         if let Socket::Registered(stream) = self.get_ref().0 {
             stream.discard_unsent();

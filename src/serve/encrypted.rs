@@ -5,7 +5,7 @@ use super::{Engine, ListenerIdentity, MessageSource, Transport};
 use crate::dns::{has_padding, pad};
 
 /// Whether the reply to a query is padded: the query is padded and the transport is encrypted (RFC 7830
-/// section 6).
+/// sections 4 and 6).
 pub(super) fn pads_reply(transport: Transport, query: &[u8]) -> bool {
     match transport {
         Transport::Udp | Transport::Tcp => false,

@@ -64,8 +64,8 @@ const PREFETCH_HITS: u32 = 3;
 /// After the first few lookups of an entry, only one in this many is reported to the eviction policy.
 const REPORT_EVERY: u32 = 8;
 
-/// Number of locks that serialise insertions for the same name. Sharing a lock has no other
-/// effect on names.
+/// Number of locks that serialise insertions for the same name. Names that share a lock wait for each
+/// other, without further effect.
 const INSERTION_LOCKS: usize = 64;
 
 /// Limits of a message cache.
@@ -187,15 +187,11 @@ impl MessageCache {
         let age = fact.age(now) as u32;
         let remaining = fact.ttl_s - age;
         // At most once in the last tenth of its TTL: the count is reset when a prefetch is requested.
-        let wants_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && remaining <= fact.ttl_s / 10;
-        if wants_prefetch {
+        let needs_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && remaining <= fact.ttl_s / 10;
+        if needs_prefetch {
             fact.hits.store(0, Ordering::Relaxed);
         }
-        Some(Cached {
-            answer: aged(&fact.answer, age),
-            until: fact.until(now),
-            needs_prefetch: wants_prefetch,
-        })
+        Some(Cached { answer: aged(&fact.answer, age), until: fact.until(now), needs_prefetch })
     }
 
     /// An answer to a question that may be stale, with the extended error Stale Answer, for use when no
@@ -223,7 +219,7 @@ impl MessageCache {
         let code =
             if answer.rcode == Rcode::NXDOMAIN { Ede::STALE_NXDOMAIN_ANSWER } else { Ede::STALE_ANSWER };
         let text =
-            format!("{} s past its TTL; no server answered", fact.age(now).saturating_sub(fact.ttl_s.into()));
+            format!("{} s past its TTL; no fresh answer", fact.age(now).saturating_sub(fact.ttl_s.into()));
         Some(answer.with_ede(Ede::new(code, text)))
     }
 
@@ -233,7 +229,7 @@ impl MessageCache {
     }
 
     /// Inserts the answer to a query: records, a negative answer with its SOA record (RFC 2308 section 5), or
-    /// for `DENIAL_WITHOUT_SOA_TTL_S` one without.
+    /// one without, for `NEGATIVE_TTL_WITHOUT_SOA_S` seconds.
     ///
     /// An answer that is not cacheable, because of a TTL of 0 or its size, still replaces older ones.
     pub fn insert(&self, upstream: UpstreamNumber, question: &Question, answer: &Answer, sent: QuerySent) {

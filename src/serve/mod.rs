@@ -37,7 +37,9 @@ pub mod workers;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::observe::{Moment, Transport};
-pub use engine::{Engine, Explained, IncomingMessage, Inspection, PendingQuery, Progress, ResolvedQuery};
+pub use engine::{
+    Engine, IncomingMessage, InspectedAnswer, Inspection, PendingQuery, Progress, ResolvedQuery,
+};
 pub use worker::{LocalWorker, Worker};
 
 use crate::observe::ServerLabel;

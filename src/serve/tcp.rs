@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-pub(super) use self::connection::{Connection, TcpClient, Transmission};
+pub(super) use self::connection::{Connection, ConnectionStream, TcpClient};
 pub use self::slots::{TcpSlot, TcpSlots};
 use super::accept::accept_until;
 use super::workers::Workers;

@@ -207,7 +207,7 @@ impl ServeLoop {
             let incoming = IncomingMessage { listener: &self.identity, message, source: &source, moment };
             match self.engine.handle(&mut worker, &incoming, out) {
                 Progress::Dropped => self.outbox.roll_back(),
-                Progress::Replied => self.outbox.commit(Some(origin.peer), origin.source),
+                Progress::Replied => self.outbox.commit(Some(origin.peer), origin.reply_from),
                 Progress::Pending(pending_query) => self.resolve_later(pending_query, origin),
             }
         }
@@ -239,7 +239,7 @@ impl ServeLoop {
             let resolved = engine.resolve(pending_query).await;
             let mut outbox = late_replies.outbox.borrow_mut();
             if engine.finish(&mut worker.borrow_mut(), &identity, &resolved, outbox.buffer()) {
-                outbox.commit(Some(origin.peer), origin.source);
+                outbox.commit(Some(origin.peer), origin.reply_from);
                 late_replies.ready.notify_one();
             } else {
                 outbox.roll_back();
@@ -254,7 +254,7 @@ struct QueryOrigin {
     /// The local address that was queried.
     local: IpAddr,
     /// The address from which to send the reply, if the system would have a choice.
-    source: Option<LocalAddress>,
+    reply_from: Option<LocalAddress>,
 }
 
 /// The origin of a datagram, or `None` if it must not be answered: port 0 cannot receive a reply, and with a
@@ -263,11 +263,11 @@ fn query_origin(datagram: &Received<'_>, bound: SocketAddr) -> Option<QueryOrigi
     let peer = datagram.peer.filter(|peer| peer.port() != 0)?;
     let is_wildcard = bound.ip().is_unspecified();
     // A datagram to a wildcard without its destination could not be answered from the right address.
-    let source = if is_wildcard { Some(datagram.local?) } else { None };
-    let local = source.map_or_else(|| bound.ip(), |(address, _)| address);
+    let reply_from = if is_wildcard { Some(datagram.local?) } else { None };
+    let local = reply_from.map_or_else(|| bound.ip(), |(address, _)| address);
     // With a wildcard, every loopback address is local too.
     let own_address = peer.ip() == local || (is_wildcard && peer.ip().is_loopback());
-    (peer.port() != bound.port() || !own_address).then_some(QueryOrigin { peer, local, source })
+    (peer.port() != bound.port() || !own_address).then_some(QueryOrigin { peer, local, reply_from })
 }
 
 /// Sends the replies and counts those that could not be sent; their clients retry.

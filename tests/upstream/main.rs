@@ -731,7 +731,7 @@ async fn queries_beyond_the_limit_in_flight_are_rejected() {
         tokio::join!(fixture.query(&upstream, "a.example"), fixture.query(&upstream, "b.example"));
     assert!(first.is_err());
     let text = second.unwrap_err().ede.text;
-    assert_eq!(text, "rslvr-rr-corp: 1 of at most 1 queries in flight are for this upstream");
+    assert_eq!(text, "rslvr-rr-corp: too many queries: 1 in flight for this upstream, limit 1 in total");
     assert_eq!(fixture.metric("plustwo_forward_in_flight_refused_total "), 1.0);
 }
 

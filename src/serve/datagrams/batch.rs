@@ -164,13 +164,13 @@ const UDP_SEGMENT: c_int = 103;
 
 /// Maximum size in octets of messages that are sent as segments: nearly every network transports this size
 /// unfragmented, so the route's MTU is sufficient for all of them.
-const SEGMENT: usize = 1232;
+const MAX_SEGMENT_OCTETS: usize = 1232;
 
 /// Maximum number of segments per message (`UDP_MAX_SEGMENTS` of Linux before 6.9).
-const SEGMENTS: usize = 64;
+const MAX_SEGMENTS: usize = 64;
 
 /// Maximum size of all segments together, in octets: until they are split, they form a single packet.
-const SEGMENTED: usize = 60_000;
+const MAX_BATCH_OCTETS: usize = 60_000;
 
 /// Number of recent batches that are searched for one with the same destination. A message whose destination
 /// is not among them starts a new batch, which does not affect the order.
@@ -366,8 +366,9 @@ impl GsoBatch {
     fn accepts(&self, length: usize) -> bool {
         // All segments except the last have the same length (`UDP_SEGMENT`), and none is empty: an empty
         // message would not be a segment.
-        let fits = (1..=self.length.min(SEGMENT)).contains(&length) && self.length <= SEGMENT;
-        fits && !self.ended && self.count < SEGMENTS && self.octets + length <= SEGMENTED
+        let fits =
+            (1..=self.length.min(MAX_SEGMENT_OCTETS)).contains(&length) && self.length <= MAX_SEGMENT_OCTETS;
+        fits && !self.ended && self.count < MAX_SEGMENTS && self.octets + length <= MAX_BATCH_OCTETS
     }
 
     /// Adds a message.
@@ -408,7 +409,7 @@ fn set_source(control: &mut Control, (address, interface): LocalAddress) -> usiz
     match address {
         IpAddr::V4(address) => {
             let info = in_pktinfo {
-                // No interface: only the source address is set, the routing table selects the interface.
+                // No interface: only the source address is set; the routing table selects the interface.
                 ipi_ifindex: 0,
                 ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
                 ipi_addr: in_addr { s_addr: 0 },

@@ -110,7 +110,7 @@ impl Inbox {
     }
 
     /// Receives the waiting datagrams and returns their number. Does not block. `with_local` requests the
-    /// destination of each datagram, which a socket bound to a wildcard reports if the option is set.
+    /// destination of each datagram, which a socket bound to a wildcard reports if `IP_PKTINFO` is set.
     ///
     /// A result less than [`capacity`](Self::capacity) means that no more were waiting: a caller that polls
     /// the socket may wait for it to become readable again.

@@ -135,7 +135,7 @@ fn send_one(socket: RawFd, octets: &[u8], message: &QueuedMessage) -> io::Result
     match message.from {
         None => send(&[]),
         Some((IpAddr::V4(local), _)) => send(&[ControlMessage::Ipv4PacketInfo(&in_pktinfo {
-            // No interface: only the source address is set, the routing table selects the interface.
+            // No interface: only the source address is set; the routing table selects the interface.
             ipi_ifindex: 0,
             ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
             ipi_addr: in_addr { s_addr: 0 },

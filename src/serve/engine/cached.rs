@@ -34,7 +34,7 @@ impl Engine {
     ) -> CacheLookup {
         let IncomingMessage { listener, message, source, moment } = *incoming;
         const MISS: CacheLookup = CacheLookup::Miss { expired_hits: 0, client: None };
-        // Only plain queries can be served from the cache. All others take the complete path, which also
+        // Only plain queries can be served from the cache. All others take the full path, which also
         // handles errors.
         let Some(peek) = Peek::parse(message, annotate::PATHS_OPTION) else { return MISS };
         let Worker { recorder, packet_cache, client_cache, lower_name, .. } = worker;

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::inspect::{Explained, Inspection};
+use super::inspect::{InspectedAnswer, Inspection};
 use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::resolve::{Outcome, Source};
 use crate::serve::annotate::path_texts;
@@ -16,7 +16,7 @@ pub(super) fn answer(
     world: &World,
     vantage: Vantage,
     client: IpNet,
-    is_annotated: bool,
+    may_see_paths: bool,
     question: &Question,
 ) -> Option<Answer> {
     let refused =
@@ -32,7 +32,7 @@ pub(super) fn answer(
             vec![concat!("plustwo ", env!("CARGO_PKG_VERSION")).to_owned()]
         }
         "id.server." | "hostname.bind." => vec!["plustwo".to_owned()],
-        _ if !is_annotated => return refused("paths are not shown to this client (annotate.to)"),
+        _ if !may_see_paths => return refused("paths are not shown to this client (annotate.to)"),
         "whoami.plustwo." => vec![
             format!("view={}", world.names.views[vantage.view].name),
             format!("place={}", world.network.place_name(vantage.place)),
@@ -55,11 +55,11 @@ pub(super) fn explanation(
     vantage: Vantage,
     question: &Question,
     questions: &[Question],
-    results: &[Explained],
+    results: &[InspectedAnswer],
 ) -> Outcome {
     let from = world.network.place_name(vantage.place);
     let mut texts = Vec::new();
-    for (Question { qtype, .. }, Explained { result, .. }) in questions.iter().zip(results) {
+    for (Question { qtype, .. }, InspectedAnswer { result, .. }) in questions.iter().zip(results) {
         match result {
             Inspection::NoReply => {
                 texts = vec![format!("from={from} answer=none: DNS support is disabled")];
@@ -92,7 +92,7 @@ pub(super) fn explanation(
     Outcome::without_paths(strings(question, &texts), Source::Refused)
 }
 
-/// Whether an answer has no addresses and is not a failure. Many names have no IPv6 address: not reported.
+/// Whether an answer has no addresses and is not a failure, which is usual for AAAA and not worth reporting.
 fn has_no_addresses(outcome: &Outcome) -> bool {
     outcome.paths.is_empty() && outcome.answer.rcode != Rcode::SERVFAIL
 }

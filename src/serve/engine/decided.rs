@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::inspect::Explained;
+use super::inspect::InspectedAnswer;
 use super::reply::QueryState;
 use super::{Engine, chaos};
 use crate::dns::{Answer, Class, Ede, Query, Question, Rcode, RecordType};
@@ -152,7 +152,7 @@ impl Engine {
         let now = query_state.now;
         let questions = chaos::inspected_questions(&query_state.query.question);
         let inspect = |question: &Question| self.inspect_locally(world, vantage, question, now);
-        let all: Option<Vec<Explained>> = questions.iter().map(inspect).collect();
+        let all: Option<Vec<InspectedAnswer>> = questions.iter().map(inspect).collect();
         Some(chaos::explanation(world, vantage, &query_state.query.question, &questions, &all?))
     }
 
@@ -190,10 +190,10 @@ pub(super) fn classify(world: &World, query_state: &QueryState) -> Classified {
         }
     };
     if query.question.qclass == Class::CH {
-        let is_annotated =
+        let may_see_paths =
             annotate::may_receive_annotations(world, query_state.source.peer.ip().to_canonical());
         let client = query_state.client.client;
-        return match chaos::answer(world, vantage, client, is_annotated, &query.question) {
+        return match chaos::answer(world, vantage, client, may_see_paths, &query.question) {
             Some(answer) => Classified::Chaos(Outcome::without_paths(answer, Source::Refused)),
             None => Classified::Explanation(vantage),
         };
@@ -206,7 +206,7 @@ pub(super) fn classify(world: &World, query_state: &QueryState) -> Classified {
 
 /// The answer to a query that this resolver does not accept.
 ///
-/// The VPC resolver is a recursive service. How it answers queries without RD and zone transfers is not
+/// The VPC resolver is a recursive service. How it answers zone transfers and queries without RD is not
 /// documented; refusing them is an assumption of this project.
 fn rejection(query: &Query) -> Option<Answer> {
     let refuse =

@@ -17,7 +17,7 @@ const CAPACITY: usize = 16_384;
 /// Names answered with NXDOMAIN, with the time until which this applies.
 #[derive(Debug)]
 pub(super) struct Denials {
-    /// When the TTL of the SOA record ends, by a hash of generation, view and name.
+    /// When the TTL of the SOA record expires, by a hash of generation, view and name.
     until: Cache<u64, MonotonicSeconds>,
     hasher: RandomState,
 }
@@ -42,12 +42,12 @@ impl Denials {
             && outcome.answer.rcode == Rcode::NXDOMAIN;
         let soa = outcome.answer.authority.iter().find(|set| applies && set.rtype == RecordType::SOA)?;
         let key = self.hasher.hash_one((world.generation, view, &question.qname));
-        let mut without_soa = Outcome { cacheability: Cacheability::Never, ..outcome.clone() };
+        let mut replacement = Outcome { cacheability: Cacheability::Never, ..outcome.clone() };
         match self.until.get(&key) {
-            Some(until) if now < until => without_soa.answer.authority.clear(),
+            Some(until) if now < until => replacement.answer.authority.clear(),
             // The first reply has the record: the outcome is returned unchanged, apart from not being cached.
             _ => self.until.insert(key, now.plus(soa.ttl.into())),
         }
-        Some(without_soa)
+        Some(replacement)
     }
 }

@@ -54,7 +54,7 @@ impl RateLimiter {
 
 /// An inspected answer.
 #[derive(Debug)]
-pub struct Explained {
+pub struct InspectedAnswer {
     /// The result.
     pub result: Inspection,
     /// What the decision considered.
@@ -84,11 +84,11 @@ impl Engine {
         vantage: Vantage,
         question: &Question,
         now: MonotonicSeconds,
-    ) -> Option<Explained> {
+    ) -> Option<InspectedAnswer> {
         let mut considered = Recorder::default();
         let resolution = Resolution::new(vantage, question, QueryContext::at(now.get()));
         match self.resolve_locally_traced(world, resolution, now, 0, &mut considered) {
-            LocalResolution::Done(outcome, _) => Some(Explained { result: done(outcome), considered }),
+            LocalResolution::Done(outcome, _) => Some(InspectedAnswer { result: done(outcome), considered }),
             LocalResolution::Forward(_) => None,
         }
     }
@@ -104,19 +104,21 @@ impl Engine {
         question: &Question,
         client: IpAddr,
         now: MonotonicSeconds,
-    ) -> Explained {
+    ) -> InspectedAnswer {
         let deadline = Instant::now() + TIMEOUT;
         let mut considered = Recorder::default();
         let mut resolution = Resolution::new(vantage, question, QueryContext::at(now.get()));
         loop {
             let mut pending = match self.resolve_locally_traced(world, resolution, now, 0, &mut considered) {
-                LocalResolution::Done(outcome, _) => return Explained { result: done(outcome), considered },
+                LocalResolution::Done(outcome, _) => {
+                    return InspectedAnswer { result: done(outcome), considered };
+                }
                 LocalResolution::Forward(pending) => pending,
             };
-            if !self.explanation_rate.try_take(Instant::now()) {
+            if !self.inspection_rate.try_take(Instant::now()) {
                 let upstream =
                     pending.target.upstream(&world.names).map_or("", |upstream| &upstream.name).to_owned();
-                return Explained { result: Inspection::NotQueried { upstream }, considered };
+                return InspectedAnswer { result: Inspection::NotQueried { upstream }, considered };
             }
             let answer = match self.admit(world, &pending, client, now) {
                 Ok(_permit) => self.query_upstream(world, &pending, now, Some(deadline)).await,

@@ -38,7 +38,7 @@ use denials::Denials;
 use inspect::RateLimiter;
 use reply::{QueryState, chaos_reply, reject};
 
-pub use inspect::{Explained, Inspection};
+pub use inspect::{InspectedAnswer, Inspection};
 
 /// Number of rotation counters, half of them for AAAA. Sharing a counter affects only the order of records.
 const ROTATIONS: usize = 4096;
@@ -63,7 +63,7 @@ pub struct Engine {
     /// Limits the queries that wait for an upstream.
     admission: Arc<Admission>,
     /// Limits the upstream queries that CHAOS queries and `/v1/explain` may cause.
-    explanation_rate: RateLimiter,
+    inspection_rate: RateLimiter,
     /// Start of the engine's monotonic time.
     started: Instant,
     /// Limit for the octets of all packet caches together.
@@ -176,7 +176,7 @@ impl Engine {
         let admission = Arc::new(Admission::new(max_waiting));
         let shared_worker = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_DIVISOR));
         let denials = Denials::new();
-        let inspections = RateLimiter::default();
+        let inspection_rate = RateLimiter::default();
         Self {
             live,
             observer,
@@ -185,7 +185,7 @@ impl Engine {
             denials,
             hasher,
             admission,
-            explanation_rate: inspections,
+            inspection_rate,
             started: Instant::now(),
             packet_cache_bytes,
             shared_worker,
@@ -212,7 +212,7 @@ impl Engine {
         MonotonicSeconds::since(self.started, Instant::now())
     }
 
-    /// Converts a moment to the time used by the caches, by the monotonic clock only.
+    /// Converts a moment to the monotonic time that the caches use.
     fn time(&self, moment: Moment) -> MonotonicSeconds {
         MonotonicSeconds::since(self.started, moment.started)
     }
@@ -222,8 +222,8 @@ impl Engine {
         &self.forwarder
     }
 
-    /// Creates one of `count` workers. They share the size of the packet caches equally, except the part of
-    /// the shared worker.
+    /// Creates one of `count` workers. They equally share the total size of the packet caches, less
+    /// the part of the shared worker.
     pub fn worker(&self, count: usize) -> Worker {
         let total = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_DIVISOR;
         Worker::new(&self.observer, total / count.max(1) as u64)
@@ -321,7 +321,7 @@ impl Engine {
         }
     }
 
-    /// Queries upstreams, again for each CNAME that requires it, until the query's deadline.
+    /// Queries upstreams, again for each CNAME target that is forwarded, until the query's deadline.
     pub async fn resolve(&self, pending_query: Box<PendingQuery>) -> ResolvedQuery {
         let PendingQuery { world, query_state, work } = *pending_query;
         let now = query_state.now;

@@ -57,10 +57,10 @@ impl Engine {
     ) -> Progress {
         let QueryState { query, source, .. } = query_state;
         let view = query_state.vantage().map(|vantage| vantage.view);
-        let without_soa = view.and_then(|view| {
+        let replacement = view.and_then(|view| {
             self.denials.without_repeated_soa(world, view, &query.question, outcome, query_state.now)
         });
-        let outcome = without_soa.as_ref().unwrap_or(outcome);
+        let outcome = replacement.as_ref().unwrap_or(outcome);
         let annotations = annotations(world, query_state, outcome);
         let rotation_slot = self.rotation_slot(&query.question.qname, query.question.qtype);
         let rotation = self.next_rotation(rotation_slot);

@@ -64,7 +64,7 @@ impl Fact {
     }
 
     /// Until when a copy made now may be served: at most until the last tenth begins, so that the message
-    /// cache sees a query in the last tenth, which prefetches the answer. A later copy ends with the TTL.
+    /// cache receives a query in the last tenth, which prefetches the answer. A later copy ends with the TTL.
     pub(super) fn until(&self, now: MonotonicSeconds) -> MonotonicSeconds {
         let end = self.sent.plus(self.ttl_s.into());
         let last_tenth = self.sent.plus((self.ttl_s - self.ttl_s / 10).into());
@@ -123,7 +123,7 @@ impl NameFacts {
         self.denial.as_ref().map_or(0, |(_, fact)| TYPE_OVERHEAD + fact.weight) + types.sum::<u64>()
     }
 
-    /// The facts after the answer to a query for a type. `fact` is `None` if it is not cacheable. Entries
+    /// Adds the answer to a query for a type. `fact` is `None` if it is not cacheable. Entries
     /// that weigh more than `largest` are not stored.
     pub(super) fn with(
         mut self,
@@ -156,7 +156,7 @@ impl NameFacts {
         self
     }
 
-    /// The facts after an answer to another question mentioned the name: what it contradicts is removed.
+    /// Records that an answer makes a statement about the name, and removes older facts that it contradicts.
     pub(super) fn with_contradiction(mut self, statement: Statement, sequence: u64) -> Self {
         match statement {
             Statement::NoSuchName | Statement::Referral => {
@@ -183,7 +183,7 @@ impl NameFacts {
         self.types.iter().find(|entry| entry.qtype == qtype)
     }
 
-    /// Evicts the least used type, preferably one without records. The type of `newest` is kept as long as
+    /// Evicts the least used type, preferably one without records. The type `newest` is retained as long as
     /// there is another one.
     fn evict_one(&mut self, newest: RecordType) {
         let value = |entry: &TypeFact| {

@@ -48,7 +48,7 @@ impl Statement {
     }
 }
 
-/// What the answer section states about a name, by its records of a type.
+/// What the answer section states about a name that was queried for a type.
 fn of_records(name: &Name, qtype: RecordType, answer: &Answer) -> Option<Statement> {
     let mut here = answer.answer.iter().filter(|set| set.owner == *name);
     let is_match = |rtype| rtype == qtype || qtype == RecordType::ANY;

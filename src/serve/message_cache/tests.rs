@@ -383,10 +383,10 @@ fn a_frequent_answer_is_prefetched_once_before_it_expires() {
     let cache = TestCache::new();
     let question = a_question("hot.example");
     cache.insert(&question, &positive(&question, 100), 0);
-    let wants_prefetch =
+    let needs_prefetch =
         |now| cache.0.fresh(1, &question, MonotonicSeconds::new(now), 0).unwrap().needs_prefetch;
-    assert_eq!([1, 2, 3, 50].map(wants_prefetch), [false; 4]);
-    assert_eq!([91, 91].map(wants_prefetch), [true, false]);
+    assert_eq!([1, 2, 3, 50].map(needs_prefetch), [false; 4]);
+    assert_eq!([91, 91].map(needs_prefetch), [true, false]);
 }
 
 #[test]

@@ -190,8 +190,8 @@ impl CachedReply {
         }
     }
 
-    /// Length of the complete reply, for a query with `echo` octets of echoed options in its OPT record, or
-    /// without one.
+    /// Length of the complete reply. `echo` is the length of the options echoed in its OPT record; `None` if
+    /// the query has no OPT record.
     pub(crate) fn length(&self, annotation: AnnotationRef<'_>, echo: Option<usize>) -> usize {
         let reply = usize::from(self.options_start);
         let options = match annotation {
@@ -238,7 +238,7 @@ impl CachedReply {
 
     /// Sets the TTLs to those of the current second.
     fn age_ttls(&self, now: MonotonicSeconds) {
-        // An entry expires before its lowest TTL does, so every TTL is greater than this.
+        // An entry expires no later than its lowest ageing TTL, so every such TTL is greater than `elapsed`.
         let elapsed = u32::try_from(now.seconds_since(self.ttls_as_of.get())).unwrap_or(u32::MAX);
         let mut octets = self.octets.borrow_mut();
         for at in &self.ageing_ttls {

@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 
 use super::CacheQuestion;
 
-/// Records which questions have been seen, by parts of their hashes. It may err in both directions: its
-/// purpose is that a flood of unique questions causes neither memory use nor evictions.
+/// Records which questions have been seen, by parts of their hashes. False positives and negatives are
+/// harmless: its purpose is that a flood of unique questions causes neither memory use nor evictions.
 #[derive(Debug)]
 pub(super) struct Doorkeeper {
     tags: Box<[u16]>,

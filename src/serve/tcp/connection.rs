@@ -36,13 +36,13 @@ const MIN_IDLE: Duration = Duration::from_millis(1);
 const MAX_IDLE: Duration = Duration::from_secs(86_400);
 
 /// The stream of a connection. A trait, so that the code for plain TCP contains no test for TLS.
-pub(in crate::serve) trait Transmission: AsyncRead + AsyncWrite + Unpin {
+pub(in crate::serve) trait ConnectionStream: AsyncRead + AsyncWrite + Unpin {
     /// Makes the system discard unsent data when the stream is dropped (`SO_LINGER` 0). If this fails, the
     /// stream is closed nevertheless.
     fn discard_unsent(&self);
 }
 
-impl Transmission for TcpStream {
+impl ConnectionStream for TcpStream {
     fn discard_unsent(&self) {
         let _ = self.set_zero_linger();
     }
@@ -129,7 +129,7 @@ enum ConnectionState {
     Closed,
 }
 
-impl<S: Transmission> Connection<S> {
+impl<S: ConnectionStream> Connection<S> {
     pub(in crate::serve) fn new(stream: S, client: TcpClient, worker: LocalWorker) -> Self {
         // Bounded by the number of queries in flight.
         let (late_sender, late_replies) = mpsc::unbounded_channel();

@@ -22,7 +22,7 @@ pub(super) fn begin(batch: &mut Vec<u8>) -> usize {
     frame
 }
 
-/// Ends the last message of the batch, whose frame starts at an offset. A message has at most 65,535
+/// Ends the last message of the batch, whose frame starts at `frame`. A message has at most 65,535
 /// octets.
 pub(super) fn end(batch: &mut [u8], frame: usize) {
     let length = batch.len() - frame - 2;

@@ -5,7 +5,7 @@
 //!             │ no
 //!             ├─ has just failed, or every server is backing off ─► fail immediately
 //!             ├─ share of questions in flight used up ────────────► fail immediately
-//!             └─► leader: one attempt after another, each to a different server from a different source address
+//!             └─► leader: one attempt after another, to each server in turn
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -156,7 +156,7 @@ impl UpstreamGroup {
         failure
     }
 
-    /// Since when the same question is in flight.
+    /// Since when the same question has been in flight.
     pub(super) fn in_flight_since(&self, question: &Question) -> Option<Instant> {
         self.lock().in_flight.get(question).map(|flight| flight.since)
     }
@@ -187,7 +187,8 @@ impl UpstreamGroup {
         if !within_share(in_flight, limit.saturating_sub(total)) {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
-            let text = format!("{in_flight} of at most {limit} queries in flight are for this upstream");
+            let text =
+                format!("too many queries: {in_flight} in flight for this upstream, limit {limit} in total");
             return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -222,7 +223,7 @@ impl UpstreamGroup {
         let mut candidates = self.candidates(question, now);
         let mut failures: Vec<(Arc<str>, Failure)> = Vec::new();
         while let Some(candidate) = candidates.pop_front() {
-            let Candidate { server, attempts: tries, transport, is_trial } = candidate;
+            let Candidate { server, attempts, transport, is_trial } = candidate;
             if now >= deadline {
                 break;
             }
@@ -247,12 +248,17 @@ impl UpstreamGroup {
                 Err(failure) => {
                     // A failed TCP connection is not conclusive: not every server accepts TCP.
                     let is_retried = failure.is_retryable() || transport == TransportChoice::Connection;
-                    if is_retried && tries + 1 < MAX_ATTEMPTS && !is_trial {
+                    if is_retried && attempts + 1 < MAX_ATTEMPTS && !is_trial {
                         let transport = match failure {
                             Failure::Mismatch => TransportChoice::Connection,
                             _ => TransportChoice::Configured,
                         };
-                        candidates.push_back(Candidate { server, attempts: tries + 1, transport, is_trial });
+                        candidates.push_back(Candidate {
+                            server,
+                            attempts: attempts + 1,
+                            transport,
+                            is_trial,
+                        });
                     }
                     failures.retain(|(label, _)| *label != server.label);
                     failures.push((server.label.clone(), failure));
@@ -282,8 +288,8 @@ impl UpstreamGroup {
         candidates
     }
 
-    /// All servers in the order in which they are tried. As far as possible, consecutive attempts use
-    /// different servers and different source addresses.
+    /// All servers in the order in which they are tried: the fastest first, or at random so that consecutive
+    /// attempts use different source addresses if possible.
     fn ordered(&self) -> Vec<&Arc<Server>> {
         if let [only] = &self.servers[..] {
             return vec![only];

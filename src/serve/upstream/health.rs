@@ -1,7 +1,7 @@
 //! The health of a name server: whether it is queried, probed or backing off, and how fast it answers.
 //!
 //! ```text
-//!          a query times out                    probe times out
+//!          a query fails                        probe fails
 //!   Up ───────────────────────► Suspect ───────────────────────────► BackingOff
 //!    ▲                             │                                    │  one trial query at a time,
 //!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  after 1 s, 1 s, then every 2 s
@@ -45,13 +45,13 @@ enum HealthState {
     /// It is queried.
     #[default]
     Up,
-    /// A query timed out and a probe is in progress; the server is still queried.
+    /// A query failed and a probe is in progress; the server is still queried.
     Suspect,
     /// It is not queried, except for one trial query at a time.
     BackingOff {
         /// When the next trial may start.
         next_trial: Instant,
-        /// The current interval; doubled after each failed trial.
+        /// Doubled after each failed trial to obtain the next interval; initially half of the minimum.
         delay: Duration,
         /// Whether a trial is in progress.
         is_trial_in_flight: bool,
@@ -106,17 +106,17 @@ impl Health {
 
     /// Ends a trial without a reply and schedules the next one.
     pub(super) fn record_trial_failure(&mut self, now: Instant) {
-        if let HealthState::BackingOff { next_trial, delay, is_trial_in_flight: on_trial } = &mut self.state {
+        if let HealthState::BackingOff { next_trial, delay, is_trial_in_flight } = &mut self.state {
             *delay = (*delay * 2).min(MAX_BACK_OFF);
             *next_trial = now + *delay;
-            *on_trial = false;
+            *is_trial_in_flight = false;
         }
     }
 
     /// Ends a trial that was dropped without a result.
     pub(super) fn abandon_trial(&mut self) {
-        if let HealthState::BackingOff { is_trial_in_flight: on_trial, .. } = &mut self.state {
-            *on_trial = false;
+        if let HealthState::BackingOff { is_trial_in_flight, .. } = &mut self.state {
+            *is_trial_in_flight = false;
         }
     }
 
@@ -148,10 +148,10 @@ impl Health {
     /// Claims the trial if one is due.
     pub(super) fn claim_trial(&mut self, now: Instant) -> bool {
         match &mut self.state {
-            HealthState::BackingOff { next_trial, is_trial_in_flight: on_trial, .. }
-                if !*on_trial && *next_trial <= now =>
+            HealthState::BackingOff { next_trial, is_trial_in_flight, .. }
+                if !*is_trial_in_flight && *next_trial <= now =>
             {
-                *on_trial = true;
+                *is_trial_in_flight = true;
                 true
             }
             _ => false,

@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-/// Addresses of open UDP sockets to name servers. The source of every received query is looked up here, so a
+/// Addresses of open UDP sockets to name servers. The source of each query to be forwarded is looked up, so a
 /// counter per port excludes unused ports with one load.
 #[derive(Debug)]
 pub(super) struct LocalSockets {

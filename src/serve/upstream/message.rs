@@ -201,7 +201,7 @@ impl From<io::Error> for Failure {
             io::ErrorKind::HostUnreachable => Self::Network("is unreachable".into()),
             _ if error.raw_os_error().is_some() => {
                 let text = error.to_string();
-                // The number of the error helps nobody who reads an extended error.
+                // The OS error number is of no use in an extended error.
                 let text = text.split(" (os error").next().unwrap_or_default();
                 Self::Network(format!("could not be reached: {text}"))
             }

@@ -49,7 +49,7 @@ use local_sockets::LocalSockets;
 /// The number of an upstream, which is the same for the same identity for the life of the process.
 pub type UpstreamNumber = u32;
 
-/// Maximum number of upstreams in the index by address of their identity. The others are found by value.
+/// Maximum number of upstreams in `Upstreams::by_address`. The others are found by value.
 const MAX_BY_ADDRESS: usize = 4096;
 
 /// Settings for queries to upstreams. The defaults are those of the daemon.
@@ -123,7 +123,7 @@ impl Unanswered {
 /// All upstreams of a process. They outlive reloads, because they are identified by their servers.
 #[derive(Debug)]
 pub struct Upstreams {
-    /// Recently used groups by the address of their identity, for a lookup without comparison.
+    /// Recently used groups by the memory address of their identity, for a lookup without comparison.
     by_address: ArcSwap<HashMap<IdentityAddress, GroupByAddress, RandomState>>,
     /// All groups by value.
     registry: Mutex<UpstreamRegistry>,
@@ -219,7 +219,7 @@ impl Upstreams {
         }
     }
 
-    /// Removes all other upstreams. Their sockets are closed after their queries have ended.
+    /// Removes all upstreams except `used`. Their sockets are closed after their queries have ended.
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
         self.registry().groups.retain(|identity, _| used.contains(&identity));
         self.by_address.store(Arc::default());
@@ -286,7 +286,7 @@ pub fn is_reply_to(question: &Question, message: &[u8]) -> bool {
     message::OutgoingQuery::plain(question, true).parse_response(message).0 == message::QueryMatch::Yes
 }
 
-/// The address of an identity.
+/// The memory address of an identity.
 fn identity_address(identity: &UpstreamIdentity) -> IdentityAddress {
     let UpstreamIdentity { servers, order, sources } = identity;
     (servers.as_ptr().addr(), sources.as_ptr().addr(), *order)

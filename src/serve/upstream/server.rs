@@ -17,7 +17,7 @@ use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response, Res
 use crate::observe::ServerMetrics;
 use crate::world::{Server as Specification, ServerTransport};
 
-/// After this many replies with a name in wrong case, the server is queried in lower case for [`TRAIT_TTL`].
+/// After this many replies in the wrong case, the server is queried in lower case for [`TRAIT_TTL`].
 const WRONG_CASES: u8 = 2;
 
 /// How long an observed trait of a server (no EDNS support, case not preserved) is remembered. Limited

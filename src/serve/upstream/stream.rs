@@ -70,7 +70,7 @@ pub(super) struct StreamChannel {
     current: Mutex<Option<Connection>>,
 }
 
-/// A connection of the pool; its task owns the stream.
+/// An open connection; its task owns the stream.
 #[derive(Clone, Debug)]
 struct Connection {
     write: mpsc::Sender<Vec<u8>>,
@@ -269,12 +269,12 @@ mod tests {
         let server = listener.local_addr().unwrap();
         let metrics = Arc::new(observer.forward().server(&"server".into(), None));
         let connector = Connector { server, source: None, tls: None };
-        let pool = Arc::new(StreamChannel::new(connector, Duration::from_secs(60), metrics));
+        let channel = Arc::new(StreamChannel::new(connector, Duration::from_secs(60), metrics));
         let query = |name: &str, until: Instant| {
             let question =
                 Question { qname: Name::parse(name).unwrap(), qtype: RecordType::A, qclass: Class::IN };
-            let pool = pool.clone();
-            async move { pool.exchange(&Arc::new(OutgoingQuery::plain(&question, false)), until).await }
+            let channel = channel.clone();
+            async move { channel.exchange(&Arc::new(OutgoingQuery::plain(&question, false)), until).await }
         };
         let slow = tokio::spawn(query("slow.example", Instant::now() + Duration::from_secs(600)));
         let (mut stream, _) = listener.accept().await.unwrap();

@@ -128,7 +128,7 @@ impl Verifier {
                 if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
             {
                 // `openssl req -x509` marks a self-signed certificate as an authority. It is accepted if `ca`
-                // contains it. Its validity period was verified before this mark (RFC 5280 section 6.1.3).
+                // contains it. Its validity period was verified before the CA flag (RFC 5280 section 6.1.3).
                 match self.ca.iter().flatten().any(|trusted| trusted == end_entity) {
                     true => verify_server_name(&ParsedCertificate::try_from(end_entity)?, name),
                     false => Err(CertificateRejection::authority_as_server().into()),
