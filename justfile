@@ -3,7 +3,7 @@
 _default:
     @just --list
 
-# All checks before a commit.
+# All checks to run before a commit.
 check: lint test docs scenarios
 
 # All tests.

@@ -227,7 +227,7 @@ fn a_reload_changes_answers_and_an_invalid_file_keeps_the_previous_configuration
 
     assert_eq!(plustwo(&["healthcheck", "--admin", &served.admin]).status.code(), Some(0));
     served.signal("-USR1");
-    served.wait_for("Loaded the configuration.");
+    served.wait_for("Summary of the current configuration.");
     served.signal("-TERM");
     served.wait_for("Stopped.");
     assert_eq!(served.child.wait().unwrap().code(), Some(0));

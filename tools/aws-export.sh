@@ -6,9 +6,9 @@
 # All commands are read-only. A command that fails, for example for lack of permission, is reported on standard error
 # and skipped; `plustwo import aws` then reports what is missing. Throttled requests are retried, up to
 # AWS_MAX_ATTEMPTS attempts (default: 10). Start with an empty directory, since files of an earlier export are imported
-# as well. Output of regional commands is written to DIR/REGION, that of global ones to DIR. File names contain the id
+# as well. Output of regional commands is written to DIR/REGION, that of global ones to DIR. File names contain the ID
 # of an object if the output does not. `--dry-run` prints the commands instead of running them; a command that would
-# run once per zone, route table or list is printed once, with `…` in place of the id.
+# run once per zone, route table or list is printed once, with `…` in place of the ID.
 #
 # Exits with 0 if all commands succeeded, with 1 if a command was skipped, and with 2 for invalid arguments.
 set -u
@@ -82,7 +82,7 @@ skipped() {
     skipped_count=$((skipped_count + 1))
 }
 
-# ids QUERY SERVICE COMMAND [ARGUMENTS]: sets $found to the ids that QUERY selects from the output of a command.
+# ids QUERY SERVICE COMMAND [ARGUMENTS]: sets $found to the IDs that QUERY selects from the output of a command.
 ids() {
     query=$1
     shift
@@ -95,7 +95,7 @@ ids() {
         found=$(printf '%s\n' "$found" | tr '\t' '\n' | sed -e '/^None$/d' -e '/^$/d' | sort -u)
     else
         found=
-        skipped "$*, and all commands that require its ids"
+        skipped "$*, and all commands that require its IDs"
     fi
 }
 
@@ -131,7 +131,7 @@ for vpc in $found; do
     done
 done
 
-# One command per service: a deleted service would fail a combined one, and services may be in other regions.
+# One command per service: a deleted service would make a combined command fail, and services may be in other regions.
 ids "VpcEndpoints[?ServiceName].join('@', [ServiceName, ServiceRegion || ''])" ec2 describe-vpc-endpoints
 for service in $found; do
     name=${service%%@*}

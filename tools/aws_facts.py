@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Generates the fact tables in src/aws/data from source documents.
 
-    aws_facts.py --services TSV --endpoints CSV --ip-ranges JSON --prefix-lists JSON --out DIR
+    aws_facts.py --services TSV --endpoints CSV [--endpoints-from TEXT] --ip-ranges JSON
+                 --prefix-lists JSON --out DIR
 
 Requires only Python 3.9 or later, and no network access. The output is
 deterministic: the same documents yield identical tables.
@@ -143,7 +144,8 @@ UNLISTED = [
     ("cloudfront.amazonaws.com", "AMAZON", "com.amazonaws.cloudfront", PL_GUIDE),
     ("*.iot.{region}.amazonaws.com", "AMAZON", "com.amazonaws.{region}.iot.data", "guide-iot"),
     ("*.credentials.iot.{region}.amazonaws.com", "AMAZON", "com.amazonaws.{region}.iot.credentials", "guide-iot"),
-    # VPC Lattice services: accessed through an association of the VPC, or the names of a service-network endpoint.
+    # VPC Lattice services: reached through the VPC's association with a service network, or under the names of a
+    # service-network endpoint.
     ("*.vpc-lattice-svcs.{region}.on.aws", LATTICE, "?", "guide-vpc-lattice"),
     # These have no endpoint service.
     ("*.auth.{region}.amazoncognito.com", "AMAZON", "none", "guide-cognito-vpc-endpoints"),
@@ -213,7 +215,7 @@ def read_endpoints(path):
 
 
 def endpoint_service_finder(templates, services, unconfirmed):
-    """Returns a function from a template to its endpoint service: by its name, else by other hosts of the same API."""
+    """Returns a function from a template to its endpoint service: by name, else by the other hosts of the same API."""
     names = {t for t, _ in services}
     direct = dict(unconfirmed)
     for (service, _), (private, _, _) in sorted(services.items()):
@@ -410,7 +412,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--services", required=True)
     p.add_argument("--endpoints", required=True)
-    p.add_argument("--endpoints-from", default="botocore, version not stated",
+    p.add_argument("--endpoints-from", default="botocore, unspecified version",
                    help='source of the endpoints for the table header, e.g. "botocore 1.43.11 (Apache-2.0)"')
     p.add_argument("--ip-ranges", required=True)
     p.add_argument("--prefix-lists", required=True)

@@ -15,7 +15,7 @@ listens on 127.0.0.1:5300. Requires only Python 3.9 or later.
 zones: hosted zones z0.corp.internal, z1.corp.internal, … of one VPC. --names is the
     number of names per zone (host0, host1, …), --values the number of addresses per
     name. Loopback clients are located in the subnet of the VPC. With --inline, the
-    records are part of the configuration instead of zone files.
+    records are part of the records configuration instead of zone files.
 
 vpcs: VPCs with subnets, interface endpoints (with private DNS and two network
     interfaces each), two route tables, and security groups. --subnets, --endpoints,

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Send hostile traffic to a daemon on loopback and check that it continues to answer.
+"""Sends hostile traffic to a daemon on loopback and checks that it continues to answer.
 
     hostile.py [--server 127.0.0.1:5300] [--seconds 60] [--rate 2000]
                [--connections 100] [--pid PID] [--name NAME] [--seed N]
 
 Requires only Python 3.9 or later. Sends random octets, corrupted queries,
 compression loops, two OPT records, garbage and messages of 64 KiB over TCP, and
-holds TCP connections half open. After every 100 packets, it sends a valid query
-over UDP and TCP in turn and compares the answer with the first one, regardless
+keeps TCP connections open with incomplete messages. After every 100 packets, it
+sends a valid query, alternately over UDP and TCP,
+and compares the answer with the first one, regardless
 of the order of records. The valid client is 127.0.0.1; the hostile ones are
-127.0.0.2 and following, so that limits per client distinguish them.
+127.0.0.2 to 127.0.0.5, so that limits per client distinguish them.
 
 The traffic is limited by --rate, --connections and --seconds, and only sent to
 loopback addresses.
@@ -149,7 +150,7 @@ def skip_name(message, at):
 
 
 def addresses(message, number):
-    """Return the sorted A records of a reply, or a string that describes an error."""
+    """Returns the sorted A records of a reply, or a string that describes an error."""
     if len(message) < 12:
         return "shorter than a header"
     ident, flags, questions, answers = struct.unpack(">4H", message[:8])
@@ -183,9 +184,9 @@ def receive_exactly(stream, length):
 
 
 def send_valid_query(server, name, number, over_tcp):
-    """Return the answer to a valid query, or a string that describes an error, and the number of attempts.
+    """Returns the answer to a valid query, or a string that describes an error, and the number of attempts.
 
-    Over UDP, a query without a reply is repeated twice, as by stub resolvers: a burst of large datagrams can fill
+    Over UDP, a query without a reply is retried up to twice, as stub resolvers do: a burst of large datagrams can fill
     the receive buffer of the daemon, and the system then drops others.
     """
     message = valid_query(number, name)
@@ -223,11 +224,11 @@ class Connections:
         self.opened = collections.Counter()
 
     def add(self, name):
-        """Open a connection and send hostile data; close the oldest one if the limit is reached."""
+        """Opens a connection and sends hostile data; closes the oldest one if the limit is reached."""
         while len(self.open) >= self.limit:
             self.open.popleft().close()
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        kind = self.rng.choice(("garbage", "64 KiB", "half open", "half open", "never reads", "dribble"))
+        kind = self.rng.choice(("garbage", "64 KiB", "incomplete", "incomplete", "never reads", "dribble"))
         try:
             stream.bind((self.rng.choice(HOSTILE_CLIENTS), 0))
             stream.settimeout(TIMEOUT_S)
@@ -252,7 +253,7 @@ class Connections:
         return framed[: self.rng.randrange(len(framed))]
 
     def dribble(self):
-        """Send another octet over some of the connections."""
+        """Sends another octet over some of the connections."""
         for stream in self.rng.sample(list(self.open), min(5, len(self.open))):
             try:
                 stream.send(b"\0")
@@ -268,7 +269,7 @@ class Connections:
 
 
 def memory(pid):
-    """Return the current and the peak resident memory in KiB, and the number of threads."""
+    """Returns the current and the peak resident memory in KiB, and the number of threads."""
     if pid is None:
         return None
     fields = {}
@@ -322,7 +323,7 @@ def main():
     while (now := time.monotonic()) - start < args.seconds:
         if now < next_at:
             time.sleep(next_at - now)
-        # Lost time is not compensated, which would cause a burst.
+        # Lost time is not made up for, since that would cause a burst.
         next_at = max(now, next_at) + 1 / args.rate
         kind, sender = rng.choice(KINDS), rng.choice(senders)
         try:

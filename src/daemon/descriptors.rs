@@ -1,6 +1,6 @@
 //! File descriptors of the process: one pool, divided among their users.
 //!
-//! Listeners, client connections, the admin address, files and sockets to name servers share the limit of
+//! Listeners, client connections, the admin address, files and sockets to name servers share the limit on
 //! open files (`RLIMIT_NOFILE`). Clients determine the number of connections, so without a bound below that
 //! limit, idle connections would use up the descriptors that forwarding needs. At startup, the soft limit is
 //! raised to the hard limit and the pool is divided:
@@ -9,7 +9,7 @@
 //!  limit ─┬─ open at startup: listeners, runtimes, logs
 //!         ├─ MARGIN: files that a reload reads, connections that are being closed, …
 //!         ├─ admin connections
-//!         ├─ sockets to name servers: as many as can ever be open
+//!         ├─ sockets to name servers: as many as the configuration at startup can open
 //!         └─ client connections: the rest, at most `max_tcp_connections`
 //! ```
 
@@ -19,7 +19,7 @@ use crate::admin;
 use crate::config;
 use crate::world::{Listener, ListenerTransport, ServerTransport, World};
 
-/// Descriptors without a share of their own: files that a reload reads, standard streams, the file watch,
+/// Descriptors that have no share of their own: files that a reload reads, standard streams, the file watch,
 /// accepted connections that are closed immediately, replaced sockets to name servers that still wait for
 /// responses.
 const MARGIN: usize = 32;
@@ -34,19 +34,20 @@ const SOCKETS_PER_SERVER: usize = 64;
 /// Connections to one name server: the current one, and one that is being replaced.
 const STREAMS_PER_SERVER: usize = 2;
 
-/// Clients get at least this fraction of the divisible descriptors, regardless of the number of name servers.
-const CLIENTS_PART: usize = 4;
+/// Divisor: clients get at least this part of the available descriptors, regardless of the number of
+/// name servers.
+const CLIENT_SHARE_DIVISOR: usize = 4;
 
-/// The admin address gets at most this fraction of the divisible descriptors.
-const ADMIN_PART: usize = 8;
+/// Divisor: the admin address gets at most this part of the available descriptors.
+const ADMIN_SHARE_DIVISOR: usize = 8;
 
-/// Raises the soft limit of open files to the hard limit, and returns the resulting limit. `None` if the
+/// Raises the soft limit on open files to the hard limit, and returns the resulting limit. `None` if the
 /// system does not report it.
 pub(super) fn raise_limit() -> Option<usize> {
     let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok(limits) => limits,
         Err(error) => {
-            tracing::warn!(%error, "Cannot read the limit of open files.");
+            tracing::warn!(%error, "Cannot read the limit on open files.");
             return None;
         }
     };
@@ -57,12 +58,12 @@ pub(super) fn raise_limit() -> Option<usize> {
                 tracing::info!(
                     from = soft,
                     to = hard,
-                    "Raised the soft limit of open files to the hard limit."
+                    "Raised the soft limit on open files to the hard limit."
                 );
                 limit = hard;
             }
             Err(error) => {
-                tracing::warn!(soft, hard, %error, "Cannot raise the soft limit of open files.");
+                tracing::warn!(soft, hard, %error, "Cannot raise the soft limit on open files.");
             }
         }
     }
@@ -72,7 +73,7 @@ pub(super) fn raise_limit() -> Option<usize> {
 /// The demand for descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Demand {
-    /// Those open at startup, and the listeners.
+    /// Descriptors open at startup, and those of listeners, runtimes, the query log and the watch.
     pub fixed: usize,
     /// Maximum number of client connections: `max_tcp_connections`.
     pub connections: usize,
@@ -112,38 +113,38 @@ impl Demand {
         }
     }
 
-    /// Divides a limit. Client connections are reduced first, to a quarter of the divisible descriptors; then
-    /// sockets to name servers, of which fewer make it easier to forge a response.
+    /// Divides a limit. Client connections are reduced first, to no less than a quarter of the available
+    /// descriptors; then sockets to name servers, since fewer make it easier to forge a response.
     pub(super) fn divide(&self, limit: usize) -> Shares {
         let spare = limit.saturating_sub(self.fixed + MARGIN);
-        let admin = admin::MAX_CONNECTIONS.min(spare / ADMIN_PART).max(1);
+        let admin = admin::MAX_CONNECTIONS.min(spare / ADMIN_SHARE_DIVISOR).max(1);
         let spare = spare.saturating_sub(admin);
-        let least = self.connections.min(spare / CLIENTS_PART);
+        let least = self.connections.min(spare / CLIENT_SHARE_DIVISOR);
         let upstream = self.upstream(SOCKETS_PER_SERVER);
         let connections = self.connections.min(spare.saturating_sub(upstream).max(least));
         let for_udp = spare.saturating_sub(connections + self.servers * STREAMS_PER_SERVER);
-        let lanes = (self.udp_servers * self.runtimes).max(1);
-        let sockets_per_server = (for_udp / lanes).clamp(1, SOCKETS_PER_SERVER);
+        let socket_pools = (self.udp_servers * self.runtimes).max(1);
+        let sockets_per_server = (for_udp / socket_pools).clamp(1, SOCKETS_PER_SERVER);
         Shares { connections, admin, sockets_per_server }
     }
 
-    /// The descriptors to name servers, for a number of UDP sockets per runtime and server.
+    /// The number of sockets to name servers, for a number of UDP sockets per runtime and server.
     fn upstream(&self, sockets_per_server: usize) -> usize {
         let udp = self.udp_servers.saturating_mul(self.runtimes).saturating_mul(sockets_per_server);
         udp.saturating_add(self.servers * STREAMS_PER_SERVER)
     }
 
-    /// The limit with which nothing is reduced.
+    /// The lowest limit at which nothing is reduced.
     pub(super) fn sufficient_limit(&self) -> usize {
         let upstream = self.upstream(SOCKETS_PER_SERVER);
-        // The admin address gets an eighth of the divisible descriptors, which determines the minimum.
-        let divided =
-            (self.connections + upstream + admin::MAX_CONNECTIONS).max(admin::MAX_CONNECTIONS * ADMIN_PART);
+        // The admin address gets at most an eighth of the available descriptors, which sets a lower bound.
+        let divided = (self.connections + upstream + admin::MAX_CONNECTIONS)
+            .max(admin::MAX_CONNECTIONS * ADMIN_SHARE_DIVISOR);
         self.fixed + MARGIN + divided
     }
 }
 
-/// Raises the limit of open files and divides it for a configuration. If it is too low, a warning states the
+/// Raises the limit on open files and divides it for a configuration. If it is too low, a warning states the
 /// resulting bounds and the limit that would be sufficient.
 pub(super) fn shares(server: &config::Server, world: &World, workers: usize) -> Shares {
     let Some(limit) = raise_limit() else {
@@ -162,8 +163,8 @@ pub(super) fn shares(server: &config::Server, world: &World, workers: usize) -> 
             max_tcp_connections = demand.connections,
             connections = shares.connections,
             sockets_per_server = shares.sockets_per_server,
-            "The limit of open files ({limit}) is too low for max_tcp_connections = {} and the sockets to name \
-             servers: {} connections of clients are accepted at once. Raise the limit to {} (LimitNOFILE= of the \
+            "The limit on open files ({limit}) is too low for max_tcp_connections = {} and the sockets to name \
+             servers: at most {} client connections are accepted. Raise the limit to {} (LimitNOFILE= in the \
              unit, ulimit -n), or lower max_tcp_connections.",
             demand.connections,
             shares.connections,
@@ -212,7 +213,7 @@ mod tests {
     use crate::serve::upstream::UpstreamOptions;
 
     #[test]
-    fn the_estimate_matches_the_opened_sockets() {
+    fn sockets_per_server_is_the_default_of_upstream_options() {
         assert_eq!(UpstreamOptions::default().sockets_per_server, SOCKETS_PER_SERVER);
     }
 
@@ -250,7 +251,7 @@ mod tests {
                     + demand.upstream(shares.sockets_per_server);
                 // The minimum is one socket per runtime and server.
                 let least = demand.fixed + MARGIN + 1 + demand.upstream(1);
-                let least = least + (limit.saturating_sub(demand.fixed + MARGIN)) / CLIENTS_PART + 64;
+                let least = least + (limit.saturating_sub(demand.fixed + MARGIN)) / CLIENT_SHARE_DIVISOR + 64;
                 assert!(taken <= limit.max(least), "{servers} {limit}: {shares:?} take {taken}");
             }
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::config::{Config, QueryLog, Server};
 use crate::world::{Listener, World};
 
-/// These settings as text, as of startup.
+/// These settings as text, for comparing a newer configuration with the one at startup.
 #[derive(Debug)]
 pub(super) struct FixedSettings {
     settings: Vec<(&'static str, String)>,
@@ -71,21 +71,21 @@ impl FixedSettings {
         Self { settings, listeners }
     }
 
-    /// The differences to a newer configuration, one per line. Empty if no restart is needed.
+    /// The differences from a newer configuration, one per line. Empty if no restart is needed.
     pub(super) fn pending_changes(&self, newer: &Self) -> Vec<String> {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
-        let mut waiting: Vec<String> =
+        let mut pending: Vec<String> =
             pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();
         let listeners =
             |of: &[ListenerAddresses], without: &[ListenerAddresses], what: &str| -> Vec<String> {
-                let listener = |(address, carriers): &ListenerAddresses| {
-                    format!("[[listener]] {address} {carriers}: {what}")
+                let listener = |(address, transports): &ListenerAddresses| {
+                    format!("[[listener]] {address} {transports}: {what}")
                 };
                 of.iter().filter(|listener| !without.contains(listener)).map(listener).collect()
             };
-        waiting.extend(listeners(&self.listeners, &newer.listeners, "still open"));
-        waiting.extend(listeners(&newer.listeners, &self.listeners, "not yet open"));
-        waiting
+        pending.extend(listeners(&self.listeners, &newer.listeners, "still open"));
+        pending.extend(listeners(&newer.listeners, &self.listeners, "not yet open"));
+        pending
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! An empty file is a valid configuration, in which no client has a location and every query is refused. A
 //! file is empty for a moment while an editor writes it, while the disk is full, or after `: > plustwo.toml`,
-//! and so is a directory of documents while it is exported again. A reload by the file watch may happen at
+//! and so is a directory of documents while it is being re-exported. A reload by the file watch may happen at
 //! such a moment, so an implausible configuration is not applied. A reload on request applies it, with a
 //! warning.
 
 use crate::world::{Listener, ViewKind, World};
 
-/// Number of objects of a kind from which on it is implausible that a change removes all of them.
+/// Minimum number of objects of a kind for which the removal of all of them is implausible.
 const SEVERAL: usize = 3;
 
 /// What the new configuration lacks, each as a clause: "the new configuration has no locations: …". Empty if
@@ -17,7 +17,7 @@ const SEVERAL: usize = 3;
 /// - No location is left: no VPC with subnets, no site and no client.
 /// - No VPC with subnets is left.
 /// - The VPC or inbound endpoint of an open listener is no longer configured.
-/// - Of several hosted zones, resolver rules or endpoints none is left, as with an empty included file or
+/// - None of several hosted zones, resolver rules or endpoints is left, as with an empty included file or
 ///   directory of documents.
 pub(super) fn missing(old: &World, new: &World) -> Vec<String> {
     let mut missing = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn missing(old: &World, new: &World) -> Vec<String> {
     } else if !old.network.subnets.is_empty() && new.network.subnets.is_empty() {
         missing.push("the new configuration has no VPC with subnets".to_owned());
     }
-    missing.extend(old.settings.listeners.iter().filter_map(|listener| unbound(listener, old, new)));
+    missing.extend(old.settings.listeners.iter().filter_map(|listener| missing_binding(listener, old, new)));
     let kinds = [
         ("private hosted zones", old.names.hosted_zones.len(), new.names.hosted_zones.len()),
         ("resolver rules", old.names.rules.len(), new.names.rules.len()),
@@ -42,14 +42,14 @@ pub(super) fn missing(old: &World, new: &World) -> Vec<String> {
     ];
     for (kind, before, now) in kinds {
         if before >= SEVERAL && now == 0 {
-            missing.push(format!("the new configuration has none of {before} {kind}"));
+            missing.push(format!("the new configuration has none of the {before} {kind}"));
         }
     }
     missing
 }
 
-/// The VPC or inbound endpoint of an old listener that is no longer configured.
-fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
+/// Describes the VPC or inbound endpoint of an old listener if it is no longer configured.
+fn missing_binding(listener: &Listener, old: &World, new: &World) -> Option<String> {
     let (vpc, is_inbound) = match old.names.views[listener.view?].kind {
         ViewKind::Vpc(vpc) => (&old.network.vpcs[vpc].id, false),
         ViewKind::Inbound(vpc) => (&old.network.vpcs[vpc].id, true),
@@ -57,11 +57,11 @@ fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
     };
     let address = listener.address;
     let Some((index, _)) = new.network.vpcs.indexed().find(|(_, candidate)| candidate.id == *vpc) else {
-        return Some(format!("VPC {vpc}, to which the listener {address} is bound, is not declared"));
+        return Some(format!("VPC {vpc}, to which the listener {address} is bound, no longer exists"));
     };
     let has_endpoint = new.names.inbound_endpoints.iter().any(|endpoint| endpoint.vpc == index);
     (is_inbound && !has_endpoint)
-        .then(|| format!("VPC {vpc} has no inbound endpoint, but the listener {address} is bound to one"))
+        .then(|| format!("VPC {vpc} lost its inbound endpoint, but the listener {address} is bound to one"))
 }
 
 #[cfg(test)]
@@ -148,9 +148,9 @@ mod tests {
         assert_eq!(clauses(&old, &new), ["VPC vpc-a"]);
         assert_eq!(clauses(&old, &(vpc("b", true) + &bound("vpc = \"vpc-b\""))), ["VPC vpc-a"]);
         let none: [&str; 0] = [];
-        assert_eq!(clauses(&old, &vpc("a", true)), none, "a listener that waits for a restart");
+        assert_eq!(clauses(&old, &vpc("a", true)), none, "a removed listener, still open");
         let old = vpc("a", true) + INBOUND + &bound("inbound = \"rslvr-in-1\"");
-        assert_eq!(clauses(&old, &vpc("a", true)), ["VPC vpc-a has no inbound endpoint"]);
+        assert_eq!(clauses(&old, &vpc("a", true)), ["VPC vpc-a lost its inbound endpoint"]);
         assert_eq!(clauses(&old, &vpc("b", true)), ["VPC vpc-a"]);
         assert_eq!(clauses(&old, &(vpc("a", true) + INBOUND)), none);
     }
@@ -160,7 +160,7 @@ mod tests {
         let old = vpc("a", true) + &zones(SEVERAL);
         assert_eq!(
             clauses(&old, &vpc("a", true)),
-            ["the new configuration has none of 3 private hosted zones"]
+            ["the new configuration has none of the 3 private hosted zones"]
         );
     }
 }

@@ -31,7 +31,7 @@ pub enum ExitReason {
 }
 
 impl Daemon {
-    /// Answers until SIGTERM or SIGINT; reloads on SIGHUP; logs a summary on SIGUSR1.
+    /// Serves until SIGTERM or SIGINT; reloads on SIGHUP; logs a summary on SIGUSR1.
     ///
     /// # Errors
     ///
@@ -89,13 +89,13 @@ impl Daemon {
         Ok(ExitReason::Drained)
     }
 
-    /// Answers until it is stopped, then completes queries in flight, within a time limit.
+    /// Serves until `stopped` is true, then completes queries in flight within a time limit.
     pub async fn run(self, stopped: watch::Receiver<bool>) {
         let (opened, _) = oneshot::channel();
         self.answer(stopped, opened).await;
     }
 
-    /// The same, and signals when the listeners are open.
+    /// Like [`run`](Self::run), but also signals when the listeners are open.
     async fn answer(self, stopped: watch::Receiver<bool>, opened: oneshot::Sender<()>) {
         let ready = self.admin.ready.clone();
         let open = Arc::new(AtomicUsize::new(0));
@@ -136,7 +136,7 @@ async fn write_last_records(engine: &Arc<Engine>, workers: &Workers) {
             workers.run(number, |own| async move { own.borrow_mut().recorder.flush_page() }).await;
         }
     };
-    // A worker that hangs keeps its records.
+    // The records of a hung worker are lost.
     let _ = tokio::time::timeout(DRAIN, handed_over).await;
     engine.shared_worker().recorder.flush_page();
     engine.observer().flush_query_log(DRAIN);
@@ -163,7 +163,7 @@ fn exit_immediately() -> ExitReason {
 }
 
 /// Notifies the service manager's watchdog, as long as every listener is open, every worker's thread makes
-/// progress and a built-in question is answered. While listeners drain, only that the process runs.
+/// progress and a built-in question is answered. During shutdown, the listeners need not be open.
 async fn feed_watchdog(
     interval: Duration,
     engine: Arc<Engine>,
@@ -172,12 +172,12 @@ async fn feed_watchdog(
     stopped: watch::Receiver<bool>,
 ) {
     let all = open.load(Ordering::Acquire);
-    let mut turns = tokio::time::interval(interval);
+    let mut ticks = tokio::time::interval(interval);
     loop {
-        turns.tick().await;
+        ticks.tick().await;
         let all_open = *stopped.borrow() || open.load(Ordering::Acquire) == all;
-        let all_work = tokio::time::timeout(interval, workers.ping_all()).await.is_ok();
-        if all_open && all_work && engine.is_alive() {
+        let all_responsive = tokio::time::timeout(interval, workers.ping_all()).await.is_ok();
+        if all_open && all_responsive && engine.is_alive() {
             systemd::feed_watchdog();
         } else {
             tracing::error!(
@@ -205,6 +205,6 @@ fn summarise(engine: &Engine) {
         sites = world.network.sites.len(),
         places = world.network.places.len(),
         claims = world.names.claims.name_count(),
-        "Loaded the configuration."
+        "Summary of the current configuration."
     );
 }

@@ -29,7 +29,7 @@ pub(super) type Certificates = Vec<(SocketAddr, Arc<Certificate>)>;
 
 /// Open listeners that do not answer yet.
 pub(super) struct Listeners {
-    /// Each with the number of the worker that reads it.
+    /// Each with the number of the worker that reads from it.
     udp: Vec<(usize, UdpListener)>,
     tcp: Vec<DnsTcpListener>,
     dot: Vec<DotListener>,
@@ -42,7 +42,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens every listener of a world, or none. `connections` is the limit of client connections over all
+    /// Opens every listener of a world, or none. `connections` is the limit on client connections across all
     /// transports.
     pub(super) fn open(
         server: &config::Server,
@@ -135,7 +135,7 @@ impl Listeners {
         &self.certificates
     }
 
-    /// Runs every listener until its `stop()` completes. `open` counts the running ones.
+    /// Runs every listener until its `stop_signal()` completes. `open` counts those running.
     pub(super) fn run<T>(
         self,
         engine: &Arc<Engine>,
@@ -184,10 +184,10 @@ async fn read_on<T>(
 }
 
 /// Runs a listener that is counted as open until it ends, however that happens.
-fn counted<D: Future<Output = ()>>(
+fn counted<F: Future<Output = ()>>(
     open: &Arc<AtomicUsize>,
-    listener: D,
-) -> impl Future<Output = ()> + use<D> {
+    listener: F,
+) -> impl Future<Output = ()> + use<F> {
     struct Open(Arc<AtomicUsize>);
     impl Drop for Open {
         fn drop(&mut self) {
@@ -202,7 +202,7 @@ fn counted<D: Future<Output = ()>>(
     }
 }
 
-/// Replaces the certificates by those of a checked world. If a file has become invalid in the meantime, the
+/// Replaces the certificates with those of a checked world. If a file has become invalid in the meantime, the
 /// previous certificate remains.
 pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
     for listener in &world.settings.listeners {

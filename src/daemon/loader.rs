@@ -1,7 +1,7 @@
 //! The thread on which worlds are created: at startup and for each reload, one after the other.
 //!
 //! An allocator assigns an arena to each thread. Memory freed by one world in that arena is reused by the
-//! next one, so that a daemon holds the memory of two worlds after a reload, and no more after a hundred.
+//! next one, so a daemon holds the memory of two worlds after one reload and after a hundred.
 //! With a different thread for each world, every arena would keep its memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-/// A job.
+/// A job of the loader thread.
 type LoadJob = Box<dyn FnOnce() + Send>;
 
 /// Handle to the thread, which ends when all handles are dropped.
@@ -22,17 +22,17 @@ pub struct Loader {
 impl Loader {
     /// Starts the thread.
     pub fn start() -> Self {
-        let (queue, works) = mpsc::channel::<LoadJob>();
+        let (queue, jobs) = mpsc::channel::<LoadJob>();
         std::thread::spawn(move || {
-            for work in works {
-                // The caller receives nothing and so detects the panic, which has been reported.
-                let _ = catch_unwind(AssertUnwindSafe(work));
+            for job in jobs {
+                // The panic hook has reported it, and the caller detects the dropped sender.
+                let _ = catch_unwind(AssertUnwindSafe(job));
             }
         });
         Self { queue }
     }
 
-    /// Runs a function on the thread. Nothing is received if it panics.
+    /// Runs a function on the thread. The receiver returns an error if it panics.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
         let (done, result) = oneshot::channel();
         // The receiver may have been dropped.

@@ -1,11 +1,11 @@
 //! Wiring: opens and runs listeners, reloads the world, stops. The only module that handles signals.
 //!
-//! - `descriptors`: the limit of open files, and its division
+//! - `descriptors`: the limit on open files, and its division
 //! - `listeners`: configured listeners; `open`: inherited or bound sockets; `fixed`: settings that need a
 //!   restart
 //! - `lifecycle`: from startup to shutdown; `systemd`: notifications to the service manager
-//! - `reload`: one at a time, by signal, `watch` or admin request; `loader`: the thread for it;
-//!   `implausible`: configurations that the watch does not apply
+//! - `reload`: reloads, one at a time, by signal, `watch` or admin request; `loader`: their thread;
+//!   `implausible`: configurations that a reload by `watch` does not apply
 
 mod descriptors;
 mod fixed;
@@ -51,17 +51,17 @@ pub enum StartError {
     /// The admin address cannot be opened.
     #[error("the admin address: {0}")]
     Admin(#[source] BindError),
-    /// An inherited socket belongs to no listener.
+    /// An inherited socket does not belong to any listener.
     #[error(transparent)]
     Inherited(#[from] InheritError),
     /// A certificate is not usable.
-    #[error("a certificate")]
+    #[error("cannot load a certificate")]
     Certificate(#[source] InvalidPem),
     /// The query log cannot be opened.
-    #[error("the query log")]
+    #[error("cannot open the query log")]
     QueryLog(#[source] crate::observe::ObserverError),
     /// Another system error.
-    #[error("{doing}")]
+    #[error("cannot {doing}")]
     System {
         /// The failed operation.
         doing: &'static str,
@@ -82,7 +82,7 @@ pub struct Daemon {
     reloads: Reloads,
     /// Whether changed files trigger a reload.
     watches: bool,
-    /// How long it continues to answer after it has been stopped.
+    /// How long it continues to answer after the signal to stop.
     lame_duck: Duration,
 }
 
@@ -96,8 +96,8 @@ impl Daemon {
         Self::start_with(config_path, loaded, world, Inherited::none(), Loader::start())
     }
 
-    /// The same with inherited sockets, which are used by the listeners with their addresses. Later worlds
-    /// are created by the loader.
+    /// Like [`start`](Self::start), but uses inherited sockets for the listeners with the same addresses.
+    /// Worlds of later reloads are created by `loader`.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Daemon {
         let shares = descriptors::shares(server, &world, worker_count(server));
         let engine = Engine::open_with(&loaded.config, world, shares.sockets_per_server);
         let engine = Arc::new(engine.map_err(StartError::QueryLog)?);
-        warn_of_missing_sources(&engine.live().load());
+        warn_about_missing_sources(&engine.live().load());
         let system = |doing| move |source| StartError::System { doing, source };
         let workers = Workers::start(&engine, worker_count(server)).map_err(system("start a worker"))?;
         let listeners = Listeners::open(server, shares.connections, &listeners, &workers, &mut inherited)?;
@@ -129,8 +129,8 @@ impl Daemon {
         let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates, loader);
         let ready = Arc::new(AtomicBool::new(false));
         let hosts = AllowedHosts::new(server.admin_hosts.iter().flatten().map(Marked::value));
-        let (engine_of_admin, reload, connections) = (engine.clone(), reloads.handle(), shares.admin);
-        let admin = Admin { engine: engine_of_admin, ready, reload, hosts, connections };
+        let (admin_engine, reload, connections) = (engine.clone(), reloads.handle(), shares.admin);
+        let admin = Admin { engine: admin_engine, ready, reload, hosts, connections };
         Ok(Self { engine, workers, admin, admin_listener, listeners, reloader, reloads, watches, lame_duck })
     }
 
@@ -154,8 +154,9 @@ impl Daemon {
     }
 }
 
-/// Logs source addresses of upstream queries that this host does not have: at startup, and after each reload.
-fn warn_of_missing_sources(world: &World) {
+/// Warns about configured source addresses for upstream queries that this host does not have. Called at
+/// startup and after each reload.
+fn warn_about_missing_sources(world: &World) {
     for sentence in missing_sources(world) {
         tracing::warn!("{sentence}.");
     }

@@ -19,8 +19,8 @@ impl Sockets {
     /// Takes inherited sockets with the listener's address, and binds the others, with one UDP socket per
     /// worker.
     ///
-    /// An inherited UDP socket remains the only one: others would receive a share of the datagrams, which
-    /// would be lost when this process ends, and avoiding that is the purpose of inheriting it.
+    /// An inherited UDP socket remains the only one. The kernel would deliver a share of the datagrams to
+    /// the others, and lose it when this process ends, which inheriting is meant to prevent.
     ///
     /// # Errors
     ///
@@ -31,10 +31,10 @@ impl Sockets {
         workers: usize,
         inherited: &mut Inherited,
     ) -> Result<Self, StartError> {
-        let passed_in = wants_udp.then(|| inherited.take_udp(address)).flatten();
+        let inherited_udp = wants_udp.then(|| inherited.take_udp(address)).flatten();
         let mut udp = None;
         let mut tcp = wants_tcp.then(|| inherited.take_tcp(address)).flatten();
-        match (wants_udp && passed_in.is_none(), wants_tcp && tcp.is_none()) {
+        match (wants_udp && inherited_udp.is_none(), wants_tcp && tcp.is_none()) {
             (true, true) => {
                 let (bound_udp, bound_tcp) = bind_both(address)?;
                 (udp, tcp) = (Some(bound_udp), Some(bound_tcp));
@@ -43,7 +43,7 @@ impl Sockets {
             (false, true) => tcp = Some(bind_tcp(address)?),
             (false, false) => {}
         }
-        let udp = match (passed_in, udp) {
+        let udp = match (inherited_udp, udp) {
             (Some(socket), _) => vec![socket],
             (None, Some(first)) => one_per_worker(workers, first)?,
             (None, None) => Vec::new(),

@@ -1,4 +1,4 @@
-//! Reloads: one at a time, with at most one waiting, which all requests in the meantime share.
+//! Reloads: one at a time. All requests received during a reload share the next one.
 //!
 //! ```text
 //!  SIGHUP ─┐                       ┌─► compile on the loader's thread ─► diff ─► swap
@@ -27,7 +27,7 @@ use crate::serve::{Engine, tls};
 use crate::world::compile::compile;
 use crate::world::{MAX_SHOWN, diff};
 
-/// Maximum number of requests that wait for one reload.
+/// Maximum number of requests that share one reload.
 const MAX_WAITING: usize = 1024;
 
 /// The cause of a reload.
@@ -52,7 +52,7 @@ pub(super) struct Reloads {
 }
 
 impl Reloads {
-    /// Reloads and returns the outcome. A request during a reload gets the next one.
+    /// Reloads and returns the outcome. A request received during a reload is served by the next one.
     pub(super) async fn reload(&self, cause: Cause) -> Arc<ReloadOutcome> {
         let (outcome, result) = oneshot::channel();
         if self.queue.send(ReloadRequest { cause, outcome }).await.is_ok()
@@ -86,12 +86,12 @@ pub(super) struct Reloader {
 /// The inputs of a reload.
 struct ReloadWork {
     engine: Arc<Engine>,
-    /// The source of the configuration. `None`: the built-in lab.
+    /// The path of the configuration. `None` for the built-in lab.
     path: Option<PathBuf>,
-    at_start: FixedSettings,
+    startup_settings: FixedSettings,
     certificates: Certificates,
     /// The files of the current configuration that were not empty when it was read.
-    filled: Mutex<Vec<PathBuf>>,
+    nonempty: Mutex<Vec<PathBuf>>,
 }
 
 impl Reloader {
@@ -107,11 +107,12 @@ impl Reloader {
         let at_start = FixedSettings::new(&loaded.config, &engine.live().load());
         let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
         let filled = Mutex::new(non_empty(loaded.files()));
-        let work = Arc::new(ReloadWork { engine, path, at_start, certificates, filled });
+        let work =
+            Arc::new(ReloadWork { engine, path, startup_settings: at_start, certificates, nonempty: filled });
         (Self { queue, work, loader, files }, Reloads { queue: sender })
     }
 
-    /// The files of the configuration, updated when a reload finds others.
+    /// The files of the configuration, updated when a reload finds other files.
     pub(super) fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
         self.files.subscribe()
     }
@@ -124,7 +125,7 @@ impl Reloader {
             let work = self.work.clone();
             let is_requested = requests.iter().any(|request| request.cause == Cause::Requested);
             let cause = if is_requested { Cause::Requested } else { Cause::FileWatch };
-            // Compiling takes time, during which the listeners continue.
+            // Compiling takes time, during which the listeners continue to answer.
             let done = self.loader.run(move || work.reload(cause)).await;
             let (outcome, files) = done.unwrap_or_else(|_| {
                 tracing::error!("The reload panicked; keeping the previous configuration.");
@@ -142,8 +143,8 @@ impl Reloader {
         }
     }
 
-    /// Updates the files to be watched. An invalid configuration may refer to too few: those that are missing
-    /// are the ones that will be fixed.
+    /// Updates the files to be watched. An invalid configuration may have been read only in part, so the
+    /// previous files stay watched: the error may be fixed in one of them.
     fn publish_files(&self, mut files: Vec<PathBuf>, failed: bool) {
         self.files.send_if_modified(|known| {
             if failed {
@@ -162,7 +163,7 @@ impl Reloader {
 }
 
 impl ReloadWork {
-    /// Reads the configuration and replaces the world, or keeps the previous one with the reason. The outcome
+    /// Reads the configuration and replaces the world, or keeps the previous one. The outcome
     /// is accompanied by the files that were read, if any.
     fn reload(&self, cause: Cause) -> (ReloadOutcome, Option<Vec<PathBuf>>) {
         let observer = self.engine.observer();
@@ -172,7 +173,7 @@ impl ReloadWork {
             return (ReloadOutcome::Unchanged { hash: old.hash.clone(), needs_restart: Vec::new() }, None);
         };
         // Checked before reading, so that changes in the meantime are detected.
-        let previously_nonempty = lock(&self.filled).clone();
+        let previously_nonempty = lock(&self.nonempty).clone();
         let emptied_before = emptied(&previously_nonempty);
         let mut loaded = match import::load(path) {
             Ok(source) => source.loaded,
@@ -192,7 +193,7 @@ impl ReloadWork {
         let found = loaded.report.sorted();
         let of = |severity| found.iter().filter(move |finding| finding.severity == severity);
         let findings =
-            |severity| of(severity).map(|finding| placed(finding, &loaded.sources)).collect::<Vec<_>>();
+            |severity| of(severity).map(|finding| to_finding(finding, &loaded.sources)).collect::<Vec<_>>();
         let Some(world) = world else {
             observer.record_reload(false);
             of(Severity::Error).for_each(|error| tracing::error!("{}", error.headline(&loaded.sources)));
@@ -211,15 +212,16 @@ impl ReloadWork {
                     "Keeping the previous configuration: {missing}. {APPLY_ANYWAY}"
                 );
             }
-            let place = path.display().to_string();
-            let errors = missing.into_iter().map(|missing| implausible(&place, missing)).collect();
+            let position = path.display().to_string();
+            let errors = missing.into_iter().map(|missing| implausible(&position, missing)).collect();
             return (ReloadOutcome::Failed { errors }, Some(files));
         }
         // Renewed certificates have the same file names, so they are reloaded even if nothing else has
         // changed.
         replace_certificates(&self.certificates, &world);
-        let needs_restart = self.at_start.pending_changes(&FixedSettings::new(&loaded.config, &world));
-        // The loaded configuration is as large as the world; two worlds in memory are enough.
+        let needs_restart =
+            self.startup_settings.pending_changes(&FixedSettings::new(&loaded.config, &world));
+        // The loaded configuration is as large as a world, and two worlds are already in memory.
         drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();
         if hash == old.hash {
@@ -228,9 +230,9 @@ impl ReloadWork {
             return (ReloadOutcome::Unchanged { hash, needs_restart }, Some(files));
         }
         of(Severity::Warning).for_each(|warning| tracing::warn!("{}", warning.headline(&loaded.sources)));
-        super::warn_of_missing_sources(&world);
+        super::warn_about_missing_sources(&world);
         let changes = diff(&old, &world);
-        *lock(&self.filled) = non_empty(files.iter().map(PathBuf::as_path));
+        *lock(&self.nonempty) = non_empty(files.iter().map(PathBuf::as_path));
         observer.record_loaded_config(&world);
         self.engine.forwarder().world_replaced(&world);
         self.engine.live().replace(world);
@@ -242,7 +244,7 @@ impl ReloadWork {
             tracing::info!("{} more changes.", changes.len() - MAX_SHOWN);
         }
         for setting in &needs_restart {
-            tracing::warn!("Requires a restart; other changes are applied: {setting}.");
+            tracing::warn!("Takes effect only after a restart: {setting}. Other changes are applied.");
         }
         tracing::info!(path = %path.display(), %hash, changes = changes.len(), "Reloaded.");
         let mut warnings = findings(Severity::Warning);
@@ -255,7 +257,7 @@ impl ReloadWork {
 }
 
 /// Help for a reload that keeps the previous configuration although the new one is valid.
-const APPLY_ANYWAY: &str = "To apply it nevertheless, use `plustwo reload`, SIGHUP or POST /v1/reload.";
+const APPLY_ANYWAY: &str = "To apply it anyway, use `plustwo reload`, SIGHUP or POST /v1/reload.";
 
 /// A clause of [`implausible::missing`] as a finding.
 fn implausible(place: &str, missing: String) -> Finding {
@@ -268,16 +270,16 @@ fn implausible(place: &str, missing: String) -> Finding {
 }
 
 /// Maximum size of a file that is checked for being blank, in octets.
-const BLANK_AT_MOST: u64 = 64;
+const MAX_BLANK_LEN: u64 = 64;
 
-/// Whether a file exists and is empty or blank, or whether a directory exists and contains no files.
+/// Whether a path is an existing file that is empty or blank, or an existing directory without entries.
 fn is_blank(file: &Path) -> bool {
     let Ok(found) = std::fs::metadata(file) else { return false };
     if found.is_dir() {
         return std::fs::read_dir(file).is_ok_and(|mut files| files.next().is_none());
     }
-    let is_white = || std::fs::read(file).is_ok_and(|octets| octets.iter().all(u8::is_ascii_whitespace));
-    found.is_file() && (found.len() == 0 || (found.len() <= BLANK_AT_MOST && is_white()))
+    let is_whitespace = || std::fs::read(file).is_ok_and(|octets| octets.iter().all(u8::is_ascii_whitespace));
+    found.is_file() && (found.len() == 0 || (found.len() <= MAX_BLANK_LEN && is_whitespace()))
 }
 
 /// The files that are not empty.
@@ -296,11 +298,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A finding that is not a diagnostic: a file that cannot be read, or a reload that was not performed.
-fn finding(code: &'static str, place: String, message: String) -> Finding {
-    Finding { code, position: place, message, help: None }
+fn finding(code: &'static str, position: String, message: String) -> Finding {
+    Finding { code, position, message, help: None }
 }
 
-fn placed(finding: &Diagnostic, sources: &SourceMap) -> Finding {
+fn to_finding(finding: &Diagnostic, sources: &SourceMap) -> Finding {
     let place = sources.position(finding.mark);
     let place = place.map(|p| format!("{}:{}:{}", p.path.display(), p.line, p.column));
     Finding {

@@ -9,8 +9,8 @@ pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload begins. The timestamp identifies the signal that it answers: systemd waits for one later than its
-/// own.
+/// A reload begins. The timestamp identifies the reload: systemd waits for one that is not earlier than its
+/// own request.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -25,7 +25,7 @@ pub(super) fn stopping(status: &str) {
 
 /// Interval for notifying the watchdog: half of its timeout. `None` if it is disabled.
 pub(super) fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|patience| patience / 2).filter(|interval| !interval.is_zero())
+    sd_notify::watchdog_enabled().map(|timeout| timeout / 2).filter(|interval| !interval.is_zero())
 }
 
 /// Notifies the watchdog.

@@ -97,7 +97,7 @@ impl Answer {
         Self { answer, ..Self::empty(Rcode::NOERROR) }
     }
 
-    /// Creates a NODATA answer: the name exists, but has no records of the type in question (RFC 2308 2.2).
+    /// Creates a NODATA answer: the name exists, but has no records of the queried type (RFC 2308 2.2).
     pub fn no_data(soa: RrSet) -> Self {
         Self { authority: vec![soa], ..Self::empty(Rcode::NOERROR) }
     }

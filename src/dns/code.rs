@@ -93,7 +93,7 @@ code! {
     MG = 8,
     /// The new name of a mailbox, experimental (RFC 1035).
     MR = 9,
-    /// Anything at all (RFC 1035).
+    /// Arbitrary data, experimental (RFC 1035).
     NULL = 10,
     /// A pointer to another name (RFC 1035).
     PTR = 12,
@@ -221,7 +221,7 @@ code! {
 }
 
 code! {
-    /// The outcome of a query, with the extended bits of EDNS (RFC 1035 4.1.1, RFC 6891 6.1.3).
+    /// The response code, including the extended bits of EDNS (RFC 1035 4.1.1, RFC 6891 6.1.3).
     Rcode(u16), "rcode", "RCODE";
     /// No error.
     NOERROR = 0,

@@ -168,7 +168,7 @@ impl Ede {
     }
 
     /// Returns the extended errors among the options of a response, without duplicates, at most
-    /// [`MAX_UPSTREAM`](Self::MAX_UPSTREAM) of them. Parsing stops at a malformed option.
+    /// [`MAX_UPSTREAM`](Self::MAX_UPSTREAM) of them. Parsing stops at an option whose length is wrong.
     pub(crate) fn parse_all(mut options: &[u8]) -> Vec<Self> {
         let mut edes = Vec::new();
         while let Some((&[code_high, code_low, high, low], rest)) = options.split_first_chunk() {

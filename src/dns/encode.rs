@@ -20,7 +20,7 @@ pub fn udp_limit(payload: Option<u16>, cap: u16) -> usize {
 /// The UDP payload size that every requestor supports (RFC 1035 2.3.4).
 const MIN_PAYLOAD: u16 = 512;
 
-/// What a reply carries in addition to its records. [`encode`] documents the order in which they are dropped.
+/// What a reply carries in addition to its records. [`encode`] documents the order of dropping.
 ///
 /// All fields except the last are part of the OPT record, so a reply to a query without one carries none of
 /// them.
@@ -38,7 +38,7 @@ pub struct Annotations {
     pub recursion_denied: bool,
 }
 
-/// Offsets of the parts of an encoded reply, used to cache it. They count from the first octet of the reply.
+/// Offsets of the parts of an encoded reply, used to cache it. They are relative to its first octet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyLayout {
     /// Length of the question section, which follows the header.
@@ -150,7 +150,7 @@ pub fn encode_with_layout(
         | rcode.0 & 15;
     write_header(&mut writer, query.id, flags);
     writer.patch_u16(QDCOUNT, 1);
-    // Both fields are public; only a well-formed name may be written.
+    // The fields of `Query` are public, so `qname_as_sent` may be malformed.
     if wire_length(&query.qname_as_sent) == Ok(query.qname_as_sent.len()) {
         writer.name(&query.qname_as_sent);
     } else {

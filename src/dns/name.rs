@@ -18,7 +18,8 @@ pub const MAX_LABEL: usize = 63;
 /// A domain name in lower-cased, uncompressed wire form (RFC 1035 3.1, RFC 4343).
 ///
 /// Cheap to clone. Equality and hashing are those of the lower-cased octets, so a hash map with `Name` keys
-/// can be looked up with a wire-format slice. Ordering is the canonical order of RFC 4034 6.1, not that of
+/// can be looked up with a lower-cased wire-format slice. Ordering is the canonical order of
+/// RFC 4034 6.1, not that of
 /// the octets, so an ordered map must be looked up with a `Name`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<[u8]>);
@@ -279,7 +280,8 @@ pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
     }
 }
 
-/// Parses the labels, lower-cased, without the root label. Returns whether the text ended with a dot.
+/// Appends the labels to `wire`, lower-cased, without the root label. Returns whether the text ended
+/// with a dot.
 fn parse_labels(text: &str, wire: &mut NameBuilder) -> Result<bool, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);

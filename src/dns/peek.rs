@@ -23,7 +23,7 @@ pub struct Peek<'a> {
     pub recursion_desired: bool,
     /// The CD bit.
     pub checking_disabled: bool,
-    /// The name in wire form, including the root label, in the client's case.
+    /// The name in wire form, including the root label, in the case sent by the client.
     pub qname_as_sent: &'a [u8],
     /// The query type. The class is always IN.
     pub qtype: RecordType,

@@ -1,4 +1,4 @@
-//! Lexer of the presentation format (RFC 1035 5.1): entries and tokens, escapes, quoting and times.
+//! Lexer of the presentation format (RFC 1035 5.1): entries and tokens, escapes, quoting and durations.
 
 use std::borrow::Cow;
 
@@ -226,7 +226,7 @@ pub(crate) fn quote(octets: &[u8]) -> String {
     text
 }
 
-/// Parses a time: seconds, or numbers with the units w, d, h, m and s (`1h30m`). Returns `None` if the text
+/// Parses a duration: seconds, or numbers with units w, d, h, m and s (`1h30m`). Returns `None` if the text
 /// is neither or exceeds 32 bits.
 pub(crate) fn parse_seconds(text: &str) -> Option<u32> {
     let mut total: u32 = 0;
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn parses_times() {
+    fn parses_durations() {
         assert_eq!(parse_seconds("300"), Some(300));
         assert_eq!(parse_seconds("1h30M"), Some(5400));
         assert_eq!(parse_seconds("1w2d3s"), Some(777_603));

@@ -26,7 +26,7 @@ impl fmt::Display for Question {
 /// A standard query with one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// The identifier the reply has to bear.
+    /// The message ID, which is copied to the reply.
     pub id: u16,
     /// The RD bit.
     pub recursion_desired: bool,
@@ -34,7 +34,7 @@ pub struct Query {
     pub checking_disabled: bool,
     /// The question.
     pub question: Question,
-    /// The name in wire form with the client's case, to be echoed octet for octet.
+    /// The name in wire form, in the case sent by the client, to be echoed octet for octet.
     pub qname_as_sent: Vec<u8>,
     /// The OPT record, if there is one.
     pub edns: Option<Edns>,
@@ -82,8 +82,9 @@ pub struct Rejection {
 impl Query {
     /// Parses a message.
     ///
-    /// The records after the question are parsed with bounds checks; all but the OPT record are ignored, and
-    /// so are octets after the last record. The bits Z, AA and TC are ignored. Meta-TYPEs other than OPT are
+    /// The records after the question are parsed with bounds checks. Answer records are errors, and so are
+    /// authority records, except for IXFR (RFC 1995 3). Additional records other than OPT, octets after the
+    /// last record, and the bits AA, TC, RA, Z and AD are ignored. Meta-TYPEs other than OPT are
     /// left to the caller.
     ///
     /// # Errors
@@ -130,9 +131,9 @@ impl Query {
         rejection.dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
 
         let [answers, authorities, _] = counts;
-        let has_stray_records =
+        let is_malformed =
             answers != 0 || (authorities != 0 && qtype != RecordType::IXFR) || qtype == RecordType::OPT;
-        if has_stray_records || rejection.opcode != Opcode::QUERY {
+        if is_malformed || rejection.opcode != Opcode::QUERY {
             return Err(QueryError::Reject(rejection));
         }
         let edns = match opt {

@@ -18,7 +18,7 @@ use super::svcb;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rdata(Octets);
 
-/// Maximum length of data stored inline, in octets: with it, [`Octets`] is as large as a `Vec`.
+/// Maximum length of data stored inline, in octets, chosen so that [`Octets`] is as large as a `Vec`.
 const INLINE_OCTETS: usize = 22;
 
 /// Octets, stored inline if there are few of them, as for addresses.

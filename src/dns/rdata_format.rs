@@ -1,8 +1,8 @@
 //! Conversion of RDATA between presentation form and wire form.
 //!
 //! The most common types are described field by field, which also identifies the fields that are names and
-//! may be relative in a zone file. The remaining types with a presentation form, those of opaque numbers and
-//! keys, are handled by `hickory_proto`. Every type can be written in the generic form of RFC 3597 5.
+//! may be relative in a zone file. The remaining types with a presentation form, which consist of numbers and
+//! opaque data, are handled by `hickory_proto`. Every type can be written in the generic form of RFC 3597 5.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -68,7 +68,9 @@ fn fields_of(rtype: RecordType) -> Option<&'static [Field]> {
             (Seconds, "expire"),
             (Seconds, "minimum"),
         ],
-        RecordType::MX | RecordType::AFSDB | RecordType::KX => &[(U16, "preference"), (Name, "exchange")],
+        RecordType::MX => &[(U16, "preference"), (Name, "exchange")],
+        RecordType::AFSDB => &[(U16, "subtype"), (Name, "host name")],
+        RecordType::KX => &[(U16, "preference"), (Name, "exchanger")],
         RecordType::TXT | RecordType::SPF => &[(CharStrings, "text")],
         RecordType::HINFO => &[(CharString, "processor"), (CharString, "system")],
         RecordType::RP => &[(Name, "mailbox"), (Name, "text name")],
@@ -240,7 +242,8 @@ fn parse_field(
             wire.extend(number.to_be_bytes());
         }
         FieldKind::Seconds => {
-            let number = parse_seconds(text).ok_or_else(|| invalid("seconds, or a time such as 1h30m"))?;
+            let number =
+                parse_seconds(text).ok_or_else(|| invalid("seconds, or a duration such as 1h30m"))?;
             wire.extend(number.to_be_bytes());
         }
         FieldKind::Ipv4 => {

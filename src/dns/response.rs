@@ -31,8 +31,8 @@ pub struct Response {
     /// Whether the answer section has any record, including those omitted from `answer`.
     pub has_answers: bool,
     /// The SOA records of the authority section, each with the smaller of its TTL and its MINIMUM field,
-    /// which is the TTL of the negative answer (RFC 2308 section 5). In a referral, the NS records and their
-    /// glue addresses (RFC 1034 4.3.2).
+    /// which is the TTL of the negative answer (RFC 2308 section 5). In a referral, the NS records and the
+    /// address records of the additional section (RFC 1034 4.3.2).
     pub authority: Vec<RrSet>,
     /// Whether there is an OPT record.
     pub has_edns: bool,
@@ -46,7 +46,7 @@ pub enum ResponseError {
     /// The message is shorter than a header.
     #[error("the message is shorter than a header")]
     TooShort,
-    /// The message is a query, or a response with another opcode than QUERY.
+    /// The message is a query, or a response with an opcode other than QUERY.
     #[error("the message is not a response to a query")]
     NotAResponse,
     /// There is more than one question.
@@ -69,7 +69,7 @@ impl Response {
     /// Records are grouped into RRsets, ordered by their first record. The TTL of an RRset is the smallest of
     /// its records' (RFC 2181 5.2), and at most seven days (RFC 8767 section 4). Names in RDATA are
     /// decompressed and keep their case, except that labels taken from the question by a compression pointer
-    /// are lower-cased. Of the additional section, only the OPT record is used, and in a referral also
+    /// are lower-cased. Of the additional section, only the OPT record is used, and in a referral also the
     /// addresses.
     pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
         let header = message.first_chunk::<HEADER_LEN>().ok_or(ResponseError::TooShort)?;
@@ -100,14 +100,14 @@ impl Response {
             return Ok(response);
         }
         let qtype = response.question.as_ref().map(|(_, qtype, _)| *qtype);
-        let mut answer = RecordSetCollector::default();
+        let mut answer = RrSetCollector::default();
         for _ in 0..u16_at(6) {
             let record = parser.record()?;
             if !is_unrequested_dnssec(record.rtype, qtype) {
                 answer.add(&parser, record)?;
             }
         }
-        let mut authority = RecordSetCollector::default();
+        let mut authority = RrSetCollector::default();
         for _ in 0..u16_at(8) {
             let record = parser.record()?;
             let may_refer =
@@ -145,10 +145,10 @@ impl Response {
 impl Response {
     /// Returns whether the response answers its own question.
     ///
-    /// Returns `false` for NOERROR with records in the answer section if none of them is at the QNAME with
-    /// the QTYPE or is a CNAME or DNAME that redirects it, unless an SOA record at or above the QNAME makes
-    /// the response a negative answer. Returns `true` without any record in the answer section, since some
-    /// servers deny in that form.
+    /// Returns `false` for NOERROR with records in the answer section if none of them has the QNAME and
+    /// the QTYPE, or is a CNAME or DNAME that redirects it, unless an SOA record at or above the QNAME makes
+    /// the response a negative answer. Returns `true` if the answer section is empty, since some
+    /// servers send negative answers without an SOA record.
     pub fn answers_question(&self) -> bool {
         let Some((qname, qtype, _)) = &self.question else { return true };
         if self.rcode != Rcode::NOERROR || !self.has_answers {
@@ -174,7 +174,7 @@ const TC: u16 = 0x0200;
 /// Maximum number of pointers followed in one name: one per label.
 const MAX_POINTERS: usize = 127;
 
-/// Returns whether this is a DNSSEC type and the question is for another type. Queries to other servers do
+/// Returns whether this is a DNSSEC type or OPT, and not the queried type. Queries to other servers do
 /// not set the DO bit, so a server should not send such records.
 fn is_unrequested_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
     let dnssec = matches!(
@@ -205,7 +205,7 @@ const LINEAR_SEARCH_SETS: usize = 8;
 
 /// Groups records into RRsets.
 #[derive(Default)]
-struct RecordSetCollector {
+struct RrSetCollector {
     sets: Vec<(Name, RecordType, u32, Vec<Rdata>)>,
     /// Positions of the RRsets beyond the first [`LINEAR_SEARCH_SETS`]. A message may have thousands of
     /// owners, so a linear search for each record would make parsing quadratic, which an attacker could
@@ -213,7 +213,7 @@ struct RecordSetCollector {
     index: HashMap<(Name, RecordType), usize, RandomState>,
 }
 
-impl RecordSetCollector {
+impl RrSetCollector {
     fn add(&mut self, parser: &ResponseParser<'_>, record: UnparsedRecord) -> Result<(), ResponseError> {
         let UnparsedRecord { owner, rtype, class, ttl, data } = record;
         if class != Class::IN || rtype.is_meta() {
@@ -260,8 +260,8 @@ struct ResponseParser<'a> {
     at: usize,
     /// Offset after the question section.
     question_end: usize,
-    /// The last owner that consisted of a compression pointer only, and the name it refers to. The next
-    /// record mostly has the same owner.
+    /// The last owner that consisted of a compression pointer only, and the name it refers to.
+    /// The next record usually has the same owner.
     last_owner: Option<(u16, Name)>,
 }
 
@@ -355,8 +355,9 @@ impl<'a> ResponseParser<'a> {
         (is_well_formed && wire.len() <= usize::from(u16::MAX)).then(|| Rdata::from(wire))
     }
 
-    /// Parses and decompresses a name. Its case is preserved, except for labels in the question section. Each
-    /// pointer must refer to an offset before the labels that it follows, so that the loop terminates.
+    /// Parses and decompresses a name. Its case is preserved, except that labels in the question section are
+    /// lower-cased. Each pointer must refer to an offset before the labels that precede it, so that the loop
+    /// terminates.
     fn name(&mut self) -> Option<Vec<u8>> {
         let mut wire = Vec::with_capacity(32);
         let mut at = self.at;

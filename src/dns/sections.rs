@@ -39,7 +39,7 @@ struct RawRecord<'a> {
 }
 
 /// Iterator over the records of a message. Ends early if the message is malformed. The length of the message
-/// bounds the walk, not its counts.
+/// bounds the walk, not the counts in its header.
 struct RecordWalk<'a> {
     message: &'a [u8],
     at: usize,
@@ -171,7 +171,7 @@ pub fn freshness_lifetime_s(reply: &[u8]) -> Option<u32> {
         };
         fresh_s = Some(fresh_s.map_or(ttl, |so_far: u32| so_far.min(ttl)));
     }
-    // A message that does not end exactly where its counts say is malformed.
+    // A message whose length does not match its counts is malformed.
     (records.remaining == [0; 3] && end == Some(reply.len())).then_some(fresh_s).flatten()
 }
 
@@ -292,15 +292,15 @@ mod tests {
         assert_eq!(reply(2, [1, 0, 0], &[a(60)]), None, "SERVFAIL");
         assert_eq!(reply(5, [0, 1, 0], &[soa(60, 60)]), None, "REFUSED");
         assert_eq!(reply(0, [0, 0, 1], &[opt(0, b"")]), None, "nothing has a TTL");
-        assert_eq!(reply(0, [2, 0, 0], &[a(60)]), None, "truncated");
+        assert_eq!(reply(0, [2, 0, 0], &[a(60)]), None, "a missing record");
     }
 
     proptest! {
-        /// No input panics, and the walk finds the option exactly if the full parser does.
+        /// No input panics, and the walk finds the option if and only if the full parser does.
         #[test]
-        fn any_octets_are_handled(message in prop::collection::vec(any::<u8>(), 0..120), tail in any::<bool>()) {
+        fn any_octets_are_handled(message in prop::collection::vec(any::<u8>(), 0..120), with_header in any::<bool>()) {
             let mut message = message;
-            if tail {
+            if with_header {
                 message.splice(0..0, header(0, [0, 0, 1]));
                 message[2..4].copy_from_slice(&[1, 0]);
             }

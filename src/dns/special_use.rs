@@ -103,7 +103,7 @@ pub const SPECIAL_USE_ZONES: &[SpecialUse] = &[
     empty("8.b.d.0.1.0.0.2.ip6.arpa", "RFC 6303 4.6"),
 ];
 
-/// Reverse zones of which there is one per second octet: the first octet, the range of the second octet, and
+/// Reverse zones, one for each second octet: the first octet, the range of the second octet, and
 /// the specification.
 pub const PER_OCTET_ZONES: [(u8, std::ops::RangeInclusive<u8>, &str); 2] =
     [(172, 16..=31, "RFC 6303 4.1"), (100, 64..=127, "RFC 7793 2")];

@@ -18,7 +18,7 @@ const IPV4HINT: u16 = 4;
 const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
 
-/// Names of the registered keys (RFC 9460 14.3.2), indexed by number.
+/// Names of the registered keys (RFC 9460 14.3.2, RFC 9461 5), indexed by number.
 const KEYS: [&str; 8] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
 
@@ -62,12 +62,12 @@ pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(
     params.sort_unstable_by_key(|(key, _)| *key);
     let has = |key: u16| params.iter().any(|(other, _)| *other == key);
     if has(NO_DEFAULT_ALPN) && !has(ALPN) {
-        return Err((0, invalid_param("no-default-alpn", "alpn in addition to it")));
+        return Err((0, invalid_param("no-default-alpn", "alpn to be present as well")));
     }
     if let Some((MANDATORY, listed)) = params.first() {
         let (listed, _) = listed.as_chunks::<2>();
         if !listed.iter().all(|key| has(u16::from_be_bytes(*key))) {
-            return Err((0, invalid_param("mandatory", "all the keys it lists")));
+            return Err((0, invalid_param("mandatory", "all the keys that it lists to be present")));
         }
     }
     for (key, value) in params {
@@ -204,7 +204,7 @@ fn parse_list<const N: usize>(value: &str, parse: impl Fn(&str) -> Option<[u8; N
 
 /// Decodes the Base64 of an ECH configuration list.
 fn parse_ech(value: &str) -> Option<Vec<u8>> {
-    // Other characters could end the parameter and start another one in the zone-file syntax below.
+    // Other characters could end the parameter and start another one in the presentation form.
     let is_digit = |octet: u8| octet.is_ascii_alphanumeric() || b"+/=".contains(&octet);
     if !value.bytes().all(is_digit) {
         return None;

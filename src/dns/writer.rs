@@ -16,7 +16,7 @@ pub(crate) struct Writer<'o> {
     /// The names written so far that a pointer can refer to: a hash of the name, and its offset. A message
     /// has few of them, so a linear search is faster than a map.
     targets: Vec<(u32, u16)>,
-    /// Offset and length of the first name. That is the QNAME, which owns most records.
+    /// Offset and length of the first name. That is the QNAME, the owner of most records.
     first_name: Option<(u16, u16)>,
 }
 
@@ -81,8 +81,9 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// Writes an owner name or QNAME, given uncompressed, as short as pointers to earlier names allow,
-    /// regardless of their case. The labels that are written out keep their case. Returns the offset at which
+    /// Writes an owner name or QNAME, which is given uncompressed, and compresses it with a pointer to an
+    /// earlier name,
+    /// ignoring case. The labels that are written out keep their case. Returns the offset at which
     /// later pointers can refer to this name, if there is one.
     pub(crate) fn name(&mut self, wire: &[u8]) -> Option<u16> {
         if let Some(offset) = self.offset_if_first_name(wire) {

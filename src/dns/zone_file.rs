@@ -79,7 +79,7 @@ pub fn parse_zone_file(
                 Err(error) => errors.push(error),
             },
             Err(error) => {
-                // The failed entry may have set an owner: following blank owners must not be reported too.
+                // The failed entry may have had an owner, so do not report blank owners after it.
                 state.owner.get_or_insert_with(|| origin.clone());
                 errors.push(ZoneFileError {
                     line: error.line,
@@ -190,7 +190,7 @@ impl<'a> ZoneFileState<'a> {
 
     fn parse_record_type(&self, token: &Token<'_>) -> Result<RecordType, ZoneFileError> {
         let rtype: RecordType = token.text.parse().map_err(|error| error_at(token, error))?;
-        if rtype.is_meta() || rtype.0 == 0 {
+        if rtype.is_meta() {
             return Err(error_at(token, format!("{rtype} is not a data type and cannot occur in a zone")));
         }
         Ok(rtype)
@@ -226,7 +226,7 @@ impl<'a> ZoneFileState<'a> {
 
 fn parse_ttl(token: &Token<'_>) -> Result<u32, ZoneFileError> {
     parse_seconds(token.text).filter(|ttl| *ttl <= MAX_TTL).ok_or_else(|| {
-        let expected = "seconds up to 2147483647, or a time such as 1h30m";
+        let expected = "seconds up to 2147483647, or a duration such as 1h30m";
         error_at(token, format!("invalid TTL {:?}: expected {expected}", token.text))
     })
 }

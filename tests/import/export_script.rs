@@ -64,7 +64,7 @@ fn failed_commands_are_skipped() {
     assert_eq!(output.status.code(), Some(1), "{errors}");
     for message in [
         "skipped: aws ec2 describe-nat-gateways\n",
-        "skipped: aws ec2 describe-transit-gateway-route-tables, and all commands that require its ids\n",
+        "skipped: aws ec2 describe-transit-gateway-route-tables, and all commands that require its IDs\n",
     ] {
         assert!(errors.contains(message), "{errors}");
     }

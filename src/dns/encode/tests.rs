@@ -116,7 +116,7 @@ fn owner_names_are_compressed_regardless_of_case() {
     assert_eq!(count, 3);
 }
 
-/// RFC 4343 4.1: data is received in its own case, regardless of that of the question.
+/// RFC 4343 4.1: names in data keep their own case, regardless of that of the question.
 #[test]
 fn compression_preserves_the_case_of_names_in_data() {
     let query = query("www.example.com", false);
@@ -139,8 +139,8 @@ fn compression_preserves_the_case_of_names_in_data() {
         .collect();
     assert_eq!(seen, mx);
     // The last two point to the first two.
-    let written_out = out.to_ascii_lowercase().windows(7).filter(|window| *window == b"example").count();
-    assert_eq!(written_out, 3);
+    let uncompressed = out.to_ascii_lowercase().windows(7).filter(|window| *window == b"example").count();
+    assert_eq!(uncompressed, 3);
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn decoded(message: &Message) -> Vec<(Name, Vec<u8>)> {
             let mut encoder = BinEncoder::new(&mut wire);
             encoder.set_name_encoding(NameEncoding::Uncompressed);
             record.data.emit(&mut encoder).expect("valid RDATA");
-            // A pointer to the question takes over its case.
+            // A name that is a pointer to the question has the case of the question.
             (name(&record.name.to_ascii()), wire.to_ascii_lowercase())
         })
         .collect()

@@ -46,8 +46,8 @@ fn parses_a_simple_query() {
 fn parses_edns() {
     let opt = opt(b"\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02\0\x03\0\0");
     let other = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x02ab";
-    let text = message(0, [1, 0, 0, 2], &[QUESTION, other, &opt, b"rest"]);
-    let edns = Query::parse(&text).expect("a query").edns.expect("an OPT");
+    let wire = message(0, [1, 0, 0, 2], &[QUESTION, other, &opt, b"rest"]);
+    let edns = Query::parse(&wire).expect("a query").edns.expect("an OPT record");
     assert_eq!(edns.payload, 1232);
     assert!(edns.dnssec_ok);
     let subnet = edns.client_subnet.expect("a client subnet");
